@@ -1,0 +1,1 @@
+#include "finwait/finwait.h"

@@ -1,0 +1,6 @@
+#include "finwait/finwait.h"
+
+int main(void)
+{
+    return 0;
+}
