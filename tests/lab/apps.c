@@ -72,13 +72,19 @@ static void acted(struct lab *lab, const char *call)
     wire_collect(lab, BY_APP, what);
 }
 
+int app_listen_on(struct lab *lab, enum host host, uint16_t port, int backlog)
+{
+    const int fd = app_socket(lab, host);
+    bind_to(lab, fd, host, port);
+    check(lab, "listen", listen(fd, backlog));
+    say(lab, "%s listens on port %u", host_names[host], port);
+    acted(lab, "its application called listen()");
+    return fd;
+}
+
 void app_listen(struct lab *lab, int backlog)
 {
-    lab->listener = app_socket(lab, SERVER);
-    bind_to(lab, lab->listener, SERVER, lab->port[SERVER]);
-    check(lab, "listen", listen(lab->listener, backlog));
-    say(lab, "server listens");
-    acted(lab, "its application called listen()");
+    lab->listener = app_listen_on(lab, SERVER, lab->port[SERVER], backlog);
 }
 
 void app_unlisten(struct lab *lab)
@@ -175,9 +181,9 @@ void app_kill_socket(struct lab *lab, enum host host)
     acted(lab, "its socket was destroyed");
 }
 
-int app_option(struct lab *lab, enum host host, int level, int name, int value)
+void app_option(struct lab *lab, int fd, int level, int name, int value)
 {
-    return setsockopt(lab->fd[host], level, name, &value, sizeof(value));
+    check(lab, "setsockopt", setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 void open_connection(struct lab *lab)

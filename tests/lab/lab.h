@@ -147,7 +147,7 @@ struct lab {
     int listener;
     int fd[2];      /* of the scenario's main connection */
     int wire_count; /* frames that settle() has moved */
-    int fault_at;   /* settle() treats that one specially; 0 for none */
+    int fault_at;   /* settle() gives that one to fault(); 0 for none, or EVERY_FRAME */
     void (*fault)(struct lab *lab, struct frame *frame);
 };
 
@@ -168,7 +168,8 @@ void truth_tapped(struct lab *lab, struct frame *frame);
 void truth_arrived(struct lab *lab, struct frame *frame);
 void truth_lost(struct lab *lab, struct frame *frame);
 
-/* One record for a frame that has passed the tap; FATE in words. */
+/* One record for a frame that has passed the tap; FATE in words, if it was
+ * not simply delivered. */
 void truth_record(struct lab *lab, const struct frame *frame, const char *fate);
 /* One record per connection: nothing is in flight and nothing is about to be sent. */
 void truth_record_quiet(struct lab *lab);
@@ -180,13 +181,15 @@ bool truth_answer_due(const struct lab *lab);
 /* ---- wire.c -----------------------------------------------------------------------------------
  */
 
-enum { WAIT_MS = 4000, QUIET_MS = 60 };
+enum { WAIT_MS = 4000, QUIET_MS = 60, EVERY_FRAME = -1 };
 
 /* Notes what the kernels sent and what became of their states since the last call. */
 void wire_collect(struct lab *lab, enum cause cause, const char *what);
 
 /* The oldest frame of FROM in flight, waiting up to MS for one; NULL if none comes. */
 struct frame *wire_next(struct lab *lab, enum host from, int ms);
+/* The frame of FROM in flight that was sent after N others; NULL if there are not so many. */
+struct frame *wire_nth(struct lab *lab, enum host from, int n);
 /* Forgets what is still in flight and closes the main connection's sockets. */
 void wire_finish(struct lab *lab);
 /* Lets time pass; nothing moves. */
@@ -217,11 +220,11 @@ void settle_for(struct lab *lab, int ms);
 /* Everything either kernel sends in the next MS is lost, captured or not. */
 void blackout(struct lab *lab, int ms, bool seen);
 
-/* A segment in FROM's name on the main connection.  SEQ is relative to what FROM would send next,
- * ACK to what it has acknowledged. */
+/* A segment in FROM's name on the first connection.  SEQ is relative to what FROM would send next,
+ * ACK to all that its peer has sent. */
 void forge(struct lab *lab, enum host from, uint8_t flags, int32_t seq, int32_t ack, int payload);
 void forge_unreachable(struct lab *lab, const struct frame *about);
-/* Makes SEGMENT as it is and passes it. */
+/* Makes SEGMENT as it is, in FROM's name, and passes it. */
 void forge_raw(struct lab *lab, enum host from, const struct segment *segment);
 
 /* ---- apps.c -----------------------------------------------------------------------------------
@@ -230,7 +233,8 @@ void forge_raw(struct lab *lab, enum host from, const struct segment *segment);
 void say(struct lab *lab, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void set(struct lab *lab, enum host host, const char *sysctl, const char *value);
 int app_socket(struct lab *lab, enum host host); /* made and bound to its address, to port 0 */
-void app_listen(struct lab *lab, int backlog);
+int app_listen_on(struct lab *lab, enum host host, uint16_t port, int backlog);
+void app_listen(struct lab *lab, int backlog); /* the server, on its port */
 void app_unlisten(struct lab *lab);
 int app_connect_from(struct lab *lab, enum host host, uint16_t from_port, uint16_t to_port);
 void app_connect(struct lab *lab); /* the main connection, client to server */
@@ -241,7 +245,7 @@ void app_shutdown(struct lab *lab, enum host host);
 void app_close(struct lab *lab, enum host host);
 void app_abort(struct lab *lab, enum host host);       /* close with SO_LINGER 0 */
 void app_kill_socket(struct lab *lab, enum host host); /* ss -K */
-int app_option(struct lab *lab, enum host host, int level, int name, int value);
+void app_option(struct lab *lab, int fd, int level, int name, int value);
 
 /* Listen, connect, three segments, accept: both ESTABLISHED. */
 void open_connection(struct lab *lab);
@@ -250,15 +254,14 @@ void open_connection(struct lab *lab);
  */
 
 struct scenario {
-    const char *name;
+    const char *name;  /* NULL ends a list */
     const char *about; /* one sentence */
     void (*run)(struct lab *lab);
     void (*fault)(struct lab *lab, struct frame *frame); /* what befalls one frame of settle() */
-    int fault_at;                                        /* which one, from 1 */
+    int fault_at;                                        /* which one, from 1; or EVERY_FRAME */
 };
 
-extern const struct scenario scenarios[];
-extern const size_t scenario_count;
+extern const struct scenario openings[], closings[], aborts[], reuses[], forgeries[], captures[];
 
 void random_run(struct lab *lab, uint64_t seed);
 

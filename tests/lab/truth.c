@@ -490,13 +490,12 @@ static const char *hidden(const struct lab *lab, const struct connection *connec
 /* ---- records ----------------------------------------------------------------------------------
  */
 
-static void put_text(FILE *out, const char *text)
+/* Keys that have nothing to say are left out: the recordings are committed. */
+static void put_text(FILE *out, const char *key, const char *text)
 {
-    if (!text) {
-        fputs("null", out);
+    if (!text || !*text)
         return;
-    }
-    fputc('"', out);
+    fprintf(out, ",\"%s\":\"", key);
     for (; *text; text++) {
         if (*text == '"' || *text == '\\')
             fputc('\\', out);
@@ -505,9 +504,22 @@ static void put_text(FILE *out, const char *text)
     fputc('"', out);
 }
 
-static void put_since(FILE *out, const struct half *half, int from)
+static void put_flag(FILE *out, const char *key, bool value)
 {
-    fputc('"', out);
+    if (value)
+        fprintf(out, ",\"%s\":true", key);
+}
+
+static void put_endpoint(FILE *out, const char *side, const struct endpoint *end)
+{
+    char addr[ADDR_TEXT];
+    endpoint_addr_text(end, addr);
+    fprintf(out, ",\"%s_addr\":\"%s\",\"%s_port\":%u", side, addr, side, end->port);
+}
+
+static void put_since(FILE *out, const char *side, const struct half *half, int from)
+{
+    fprintf(out, ",\"%s_since\":\"", side);
     for (int i = from; i <= half->now; i++)
         fprintf(out, "%s%s", i > from ? " " : "", state_names[half->history[i]]);
     fputc('"', out);
@@ -516,53 +528,58 @@ static void put_since(FILE *out, const struct half *half, int from)
 static void put_side(struct lab *lab, const struct connection *connection, enum host host,
                      const struct frame *frame)
 {
+    static const char *const keys[2][3] = { { "client_unheard", "client_hidden", "client_rfc" },
+                                            { "server_unheard", "server_hidden", "server_rfc" } };
     const struct half *half = &connection->half[host];
-    const char *side = host == connection->opener ? "client" : "server";
+    const bool is_client = host == connection->opener;
+    const char *const *key = keys[!is_client];
     const bool is_sender = frame && frame->from == host && !frame->forged;
     const enum tcp_state state = is_sender ? half->history[frame->sent_index] : present(half);
-    char addr[ADDR_TEXT];
-    endpoint_addr_text(&connection->end[host], addr);
-    fprintf(lab->truth, ",\"%s_addr\":\"%s\",\"%s_port\":%u", side, addr, side,
-            connection->end[host].port);
-    fprintf(lab->truth, ",\"%s\":\"%s\",\"%s_since\":", side, state_names[state], side);
-    put_since(lab->truth, half, frame ? half->since : half->now);
-    fprintf(lab->truth, ",\"%s_heard\":%s,\"%s_hidden\":", side, half->heard ? "true" : "false",
-            side);
-    put_text(lab->truth, hidden(lab, connection, host, frame));
-    fprintf(lab->truth, ",\"%s_rfc\":", side);
-    put_text(lab->truth,
-             half->cookie && (state == LISTEN || state == CLOSED)
-                 ? "SYN_RECEIVED, section 3.10.7.2: a SYN cookie keeps the state in the packet"
-                 : NULL);
+    put_text(lab->truth, is_client ? "client" : "server", state_names[state]);
+    if (frame && half->since != half->now)
+        put_since(lab->truth, is_client ? "client" : "server", half, half->since);
+    put_flag(lab->truth, key[0], !half->heard);
+    put_text(lab->truth, key[1], hidden(lab, connection, host, frame));
+    if (half->cookie && (state == LISTEN || state == CLOSED))
+        put_text(lab->truth, key[2],
+                 "SYN_RECEIVED, section 3.10.7.2: a SYN cookie keeps the state in the packet");
 }
 
 static const char *sender_name(const struct connection *connection, const struct frame *frame)
 {
-    if (!frame)
-        return NULL;
     if (frame->segment.icmp)
         return "wire";
     return frame->from == connection->opener ? "client" : "server";
 }
 
+static void put_frame(struct lab *lab, const struct connection *connection,
+                      const struct frame *frame, const char *fate)
+{
+    const struct half *half = &connection->half[frame->from];
+    put_text(lab->truth, "from", sender_name(connection, frame));
+    put_flag(lab->truth, "stale",
+             !frame->forged && (frame->sent_index != half->now || frame->sent_index < half->since));
+    put_flag(lab->truth, "forged", frame->forged);
+    put_text(lab->truth, "fate", fate);
+}
+
+/* FRAME is NULL when the link is quiet. */
 static void put_record(struct lab *lab, const struct connection *connection,
                        const struct frame *frame, const char *fate)
 {
-    fprintf(lab->truth, "{\"frame\":%d,\"quiet\":%s,\"from\":", lab->frame_count,
-            frame ? "false" : "true");
-    put_text(lab->truth, sender_name(connection, frame));
-    fprintf(lab->truth, ",\"generation\":%d", connection->generation);
+    fprintf(lab->truth, "{\"frame\":%d", lab->frame_count);
     put_side(lab, connection, connection->opener, frame);
     put_side(lab, connection, other(connection->opener), frame);
-    const struct half *half = frame ? &connection->half[frame->from] : NULL;
-    const bool stale = frame && !frame->forged &&
-                       (frame->sent_index != half->now || frame->sent_index < half->since);
-    fprintf(lab->truth, ",\"stale\":%s,\"forged\":%s,\"fate\":", stale ? "true" : "false",
-            frame && frame->forged ? "true" : "false");
-    put_text(lab->truth, fate);
-    fputs(",\"did\":", lab->truth);
-    put_text(lab->truth, lab->did);
+    if (frame)
+        put_frame(lab, connection, frame, fate);
+    put_flag(lab->truth, "quiet", !frame);
+    put_endpoint(lab->truth, "client", &connection->end[connection->opener]);
+    put_endpoint(lab->truth, "server", &connection->end[other(connection->opener)]);
+    if (connection->generation > 1)
+        fprintf(lab->truth, ",\"generation\":%d", connection->generation);
+    put_text(lab->truth, "did", lab->did);
     fputs("}\n", lab->truth);
+    lab->did[0] = '\0';
 }
 
 void truth_record(struct lab *lab, const struct frame *frame, const char *fate)
@@ -571,7 +588,6 @@ void truth_record(struct lab *lab, const struct frame *frame, const char *fate)
     if (!frame->forged)
         frame->connection->half[frame->from].since_hidden =
             hidden(lab, frame->connection, frame->from, frame);
-    lab->did[0] = '\0';
 }
 
 void truth_record_quiet(struct lab *lab)
@@ -587,7 +603,6 @@ void truth_record_quiet(struct lab *lab)
             half->since_hidden = false;
         }
     }
-    lab->did[0] = '\0';
 }
 
 bool truth_answer_due(const struct lab *lab)

@@ -83,10 +83,10 @@ static bool await(struct lab *lab, int ms)
     return lab->flight_count > before;
 }
 
-static struct frame *oldest(struct lab *lab, enum host from)
+struct frame *wire_nth(struct lab *lab, enum host from, int n)
 {
     for (int i = 0; i < lab->flight_count; i++)
-        if (lab->flight[i]->from == from)
+        if (lab->flight[i]->from == from && n-- == 0)
             return lab->flight[i];
     return NULL;
 }
@@ -95,7 +95,7 @@ struct frame *wire_next(struct lab *lab, enum host from, int ms)
 {
     const long end = now_ms() + ms;
     struct frame *frame;
-    while (!(frame = oldest(lab, from)) && now_ms() < end)
+    while (!(frame = wire_nth(lab, from, 0)) && now_ms() < end)
         await(lab, SLICE_MS);
     return frame;
 }
@@ -147,7 +147,7 @@ void wire_pass(struct lab *lab, struct frame *frame)
 {
     tap(lab, frame);
     deliver(lab, frame);
-    truth_record(lab, frame, "delivered");
+    truth_record(lab, frame, NULL);
     done(lab, frame);
 }
 
@@ -175,7 +175,7 @@ void wire_twice(struct lab *lab, struct frame *frame)
 {
     tap(lab, frame);
     deliver(lab, frame);
-    truth_record(lab, frame, "delivered");
+    truth_record(lab, frame, NULL);
     tap(lab, frame);
     deliver(lab, frame);
     truth_record(lab, frame, "delivered a second time");
@@ -239,7 +239,7 @@ static void move_all(struct lab *lab)
 {
     while (lab->flight_count) {
         struct frame *frame = lab->flight[0];
-        if (++lab->wire_count == lab->fault_at)
+        if (++lab->wire_count == lab->fault_at || lab->fault_at == EVERY_FRAME)
             lab->fault(lab, frame);
         else
             wire_pass(lab, frame);
@@ -319,7 +319,7 @@ void forge(struct lab *lab, enum host from, uint8_t flags, int32_t seq, int32_t 
     struct segment segment = { .from = connection->end[from], .to = connection->end[other(from)] };
     segment.flags = flags;
     segment.seq = half->snd_nxt + (uint32_t)seq;
-    segment.ack = flags & TCP_ACK ? half->acked + (uint32_t)ack : 0;
+    segment.ack = flags & TCP_ACK ? connection->half[other(from)].snd_nxt + (uint32_t)ack : 0;
     segment.window = 64;
     segment.payload_bytes = (uint32_t)payload;
     say(lab, "a frame is forged in the %s's name",
