@@ -10,7 +10,7 @@
 
 enum source_result {
     SOURCE_END = 0,     /* the input ended; source_fault() says whether as it should */
-    SOURCE_AGAIN = -1,  /* live: nothing at the moment, time may pass; ask again */
+    SOURCE_AGAIN = -1,  /* live only: nothing at the moment, time may pass; ask again */
 };
 
 /* What was wrong with an input. Each is one line for the user, without the program's name, such as
@@ -85,6 +85,8 @@ struct filter *filter_create(const char *expression, struct source_fault *fault)
 void filter_destroy(struct filter *filter);
 /* Packets of a link type that libpcap cannot filter do not match, and are a fault of the source. */
 bool filter_match(struct filter *filter, const struct fw_packet *packet);
+/* The index-th link type that could not be filtered so far, as a fault; false: there is none. */
+bool filter_fault(const struct filter *filter, size_t index, struct source_fault *fault);
 
 /* Opens files ("-" is standard input), told by their first bytes, merged by time if several; frames
  * are numbered 1.. over all input, before the filter. `filter` may be NULL and is lent. `max_packets`
@@ -109,6 +111,8 @@ struct source *source_open_live(const struct live_options *options, struct sourc
 /* Makes the next source_next() of a live source, or of a blocked pipe, return SOURCE_END after what
  * the kernel already has. Safe in a signal handler. */
 void source_interrupt(void);
+/* Forgets it: sources can be read again. */
+void source_interrupt_clear(void);
 
 /* Interfaces that can be captured on (finwait interfaces, -D), lent one by one. Returns false with
  * *fault filled if they cannot be listed. */
