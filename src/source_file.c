@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@
 
 #include "capture_format.h"
 #include "merge.h"
-#include "source.h"
+#include "source_fault.h"
 #include "source_input.h"
 #include "suggest.h"
 
@@ -43,42 +42,11 @@ struct file_source {
     uint64_t frame;        /* of the last packet read */
     uint64_t max_packets;
     uint64_t packets, filtered;
-    struct source_fault *faults;
-    size_t fault_count;
+    struct fault_list faults;
     bool ended;
     size_t capture_count;
     struct capture captures[];
 };
-
-/* ---------------------------------------------------------------------------------- faults -- */
-
-__attribute__((format(printf, 4, 5))) static void fault_set(struct source_fault *fault,
-                                                            enum source_fault_kind kind,
-                                                            const char *hint, const char *format,
-                                                            ...)
-{
-    va_list arguments;
-
-    fault->kind = kind;
-    snprintf(fault->hint, sizeof fault->hint, "%s", hint);
-    va_start(arguments, format);
-    vsnprintf(fault->text, sizeof fault->text, format, arguments);
-    va_end(arguments);
-}
-
-/* Where to write the next fault; without memory for it the last one is overwritten. */
-static struct source_fault *add_fault(struct file_source *files)
-{
-    static struct source_fault nowhere;
-    struct source_fault *grown =
-        realloc(files->faults, (files->fault_count + 1) * sizeof *files->faults);
-
-    if (grown) {
-        files->faults = grown;
-        return &files->faults[files->fault_count++];
-    }
-    return files->fault_count ? &files->faults[files->fault_count - 1] : &nowhere;
-}
 
 /* ------------------------------------------------------------------------- what is no capture --
  */
@@ -138,15 +106,17 @@ static void fault_stranger(const struct capture *capture, struct source_fault *f
 
     describe_start(window->at, count, start, sizeof start);
     if (compression == COMPRESSION_NONE)
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, hint_for_stranger(window->at, count),
-                  "%s: not a capture file (starts with %s); known: pcap, pcapng, plain or gzip, "
-                  "zstd, lz4",
-                  capture->name, start);
+        source_fault_set(
+            fault, SOURCE_FAULT_UNREADABLE, hint_for_stranger(window->at, count),
+            "%s: not a capture file (starts with %s); known: pcap, pcapng, plain or gzip, "
+            "zstd, lz4",
+            capture->name, start);
     else
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, hint_for_stranger(window->at, count),
-                  "%s: %s, but what it unpacks to is not a capture file (starts with %s); known: "
-                  "pcap, pcapng",
-                  capture->name, compression_name(compression), start);
+        source_fault_set(
+            fault, SOURCE_FAULT_UNREADABLE, hint_for_stranger(window->at, count),
+            "%s: %s, but what it unpacks to is not a capture file (starts with %s); known: "
+            "pcap, pcapng",
+            capture->name, compression_name(compression), start);
 }
 
 /* ------------------------------------------------------------------------------------ end -- */
@@ -163,39 +133,39 @@ static void fault_no_header(const struct capture *capture, struct source_fault *
     case INPUT_OPEN:
     case INPUT_ENDED:
         if (there == 0 && input->compression != COMPRESSION_NONE)
-            fault_set(fault, SOURCE_FAULT_UNREADABLE, again, "%s: empty (%s, unpacks to nothing)",
-                      capture->name, packing);
+            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
+                             "%s: empty (%s, unpacks to nothing)", capture->name, packing);
         else if (there == 0)
-            fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                      "%s: empty; a capture without packets still has a file header",
-                      capture->name);
+            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
+                             "%s: empty; a capture without packets still has a file header",
+                             capture->name);
         else if (capture->reader)
-            fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                      "%s: shorter than the file header of %s (%zu bytes promised, %zu there)",
-                      capture->name, capture->reader->format->name, input->window.wanted_bytes,
-                      there);
+            source_fault_set(
+                fault, SOURCE_FAULT_UNREADABLE, again,
+                "%s: shorter than the file header of %s (%zu bytes promised, %zu there)",
+                capture->name, capture->reader->format->name, input->window.wanted_bytes, there);
         else
-            fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                      "%s: shorter than the file header of any capture (%zu byte%s)", capture->name,
-                      there, there == 1 ? "" : "s");
+            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
+                             "%s: shorter than the file header of any capture (%zu byte%s)",
+                             capture->name, there, there == 1 ? "" : "s");
         break;
     case INPUT_INTERRUPTED:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: interrupted before anything arrived",
-                  capture->name);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "",
+                         "%s: interrupted before anything arrived", capture->name);
         break;
     case INPUT_CUT:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                  "%s: shorter than its file header (the %s stream is cut short)", capture->name,
-                  packing);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
+                         "%s: shorter than its file header (the %s stream is cut short)",
+                         capture->name, packing);
         break;
     case INPUT_DAMAGED:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                  "%s: the %s stream is damaged at its start (%s)", capture->name, packing,
-                  input->error);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
+                         "%s: the %s stream is damaged at its start (%s)", capture->name, packing,
+                         input->error);
         break;
     case INPUT_FAILED:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: cannot be read (%s)", capture->name,
-                  input->error);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: cannot be read (%s)",
+                         capture->name, input->error);
         break;
     }
 }
@@ -220,23 +190,24 @@ static void fault_at_end(struct capture *capture)
         break;
     case INPUT_ENDED:
         if (inside)
-            fault_set(add_fault(files), SOURCE_FAULT_PARTIAL, "",
-                      "%s: cut short in %s; everything before it was used", capture->name, place);
+            source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
+                             "%s: cut short in %s; everything before it was used", capture->name,
+                             place);
         break;
     case INPUT_CUT:
-        fault_set(add_fault(files), SOURCE_FAULT_PARTIAL, "",
-                  "%s: the %s stream is cut short %s%s; everything before it was used",
-                  capture->name, packing, inside ? "in " : "", place);
+        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
+                         "%s: the %s stream is cut short %s%s; everything before it was used",
+                         capture->name, packing, inside ? "in " : "", place);
         break;
     case INPUT_DAMAGED:
-        fault_set(add_fault(files), SOURCE_FAULT_PARTIAL, "",
-                  "%s: the %s stream is damaged %s%s: %s; everything before it was used",
-                  capture->name, packing, inside ? "in " : "", place, input->error);
+        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
+                         "%s: the %s stream is damaged %s%s: %s; everything before it was used",
+                         capture->name, packing, inside ? "in " : "", place, input->error);
         break;
     case INPUT_FAILED:
-        fault_set(add_fault(files), SOURCE_FAULT_PARTIAL, "",
-                  "%s: cannot be read on %s%s: %s; everything before it was used", capture->name,
-                  inside ? "in " : "", place, input->error);
+        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
+                         "%s: cannot be read on %s%s: %s; everything before it was used",
+                         capture->name, inside ? "in " : "", place, input->error);
         break;
     }
 }
@@ -249,14 +220,14 @@ static void end_capture(struct capture *capture)
 
     capture->ended = true;
     if (reader->odd_times)
-        fault_set(add_fault(files), SOURCE_FAULT_NOTICE, "",
-                  "%s: %" PRIu64 " packet%s with a timestamp out of range", capture->name,
-                  reader->odd_times, reader->odd_times == 1 ? "" : "s");
+        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_NOTICE, "",
+                         "%s: %" PRIu64 " packet%s with a timestamp out of range", capture->name,
+                         reader->odd_times, reader->odd_times == 1 ? "" : "s");
     if (decompressor && decompressor_ignored_bytes(decompressor))
-        fault_set(add_fault(files), SOURCE_FAULT_NOTICE, "",
-                  "%s: %" PRIu64 " bytes after the end of the %s stream were ignored",
-                  capture->name, decompressor_ignored_bytes(decompressor),
-                  compression_name(capture->input.compression));
+        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_NOTICE, "",
+                         "%s: %" PRIu64 " bytes after the end of the %s stream were ignored",
+                         capture->name, decompressor_ignored_bytes(decompressor),
+                         compression_name(capture->input.compression));
 }
 
 /* ----------------------------------------------------------------------------------- packets -- */
@@ -276,9 +247,9 @@ static int capture_next(void *context, struct fw_packet *packets, int max)
             return count;
         }
         if (count == CAPTURE_DAMAGED) {
-            fault_set(add_fault(capture->source), SOURCE_FAULT_PARTIAL, "",
-                      "%s: %s; everything before it was used", capture->name,
-                      capture->reader->damage);
+            source_fault_set(fault_list_add(&capture->source->faults), SOURCE_FAULT_PARTIAL, "",
+                             "%s: %s; everything before it was used", capture->name,
+                             capture->reader->damage);
             end_capture(capture);
         } else if (!input_fill(input, input->window.wanted_bytes)) {
             fault_at_end(capture);
@@ -311,7 +282,7 @@ static int end_files(struct file_source *files)
 
     if (!files->ended && files->filter) {
         for (size_t i = 0; filter_fault(files->filter, i, &fault); i++)
-            *add_fault(files) = fault;
+            *fault_list_add(&files->faults) = fault;
     }
     files->ended = true;
     return SOURCE_END;
@@ -342,10 +313,7 @@ static bool files_fault(struct source *source, size_t index, struct source_fault
 {
     const struct file_source *files = (const struct file_source *)source;
 
-    if (index >= files->fault_count)
-        return false;
-    *fault = files->faults[index];
-    return true;
+    return fault_list_find(&files->faults, index, fault);
 }
 
 static void files_stats(struct source *source, struct source_stats *stats)
@@ -374,7 +342,7 @@ static void files_destroy(struct source *source)
         input_finish(&capture->input);
     }
     merge_destroy(files->merge);
-    free(files->faults);
+    fault_list_finish(&files->faults);
     free(files);
 }
 
@@ -415,22 +383,23 @@ static void fault_not_opened(const char *path, const char *name, int error,
 {
     switch (error) {
     case ENOENT:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no such file", name);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no such file", name);
         hint_near_name(path, fault->hint, sizeof fault->hint);
         break;
     case EACCES:
     case EPERM:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no permission to read it", name);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no permission to read it", name);
         snprintf(fault->hint, sizeof fault->hint, "try: sudo cat %.200s | finwait -r -", name);
         break;
     case EMFILE:
     case ENFILE:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "ulimit -n shows and sets how many are allowed",
-                  "%s: too many open files", name);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE,
+                         "ulimit -n shows and sets how many are allowed", "%s: too many open files",
+                         name);
         break;
     default:
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: cannot be opened (%s)", name,
-                  strerror(error));
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: cannot be opened (%s)", name,
+                         strerror(error));
         break;
     }
 }
@@ -443,8 +412,8 @@ static int open_path(const char *path, const char *name, struct source_fault *fa
     if (strcmp(path, "-") == 0) {
         if (!isatty(STDIN_FILENO))
             return STDIN_FILENO;
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "try: tcpdump -w - | finwait -r -",
-                  "standard input: a terminal, not a capture");
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "try: tcpdump -w - | finwait -r -",
+                         "standard input: a terminal, not a capture");
         return -1;
     }
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -453,8 +422,8 @@ static int open_path(const char *path, const char *name, struct source_fault *fa
         return -1;
     }
     if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "name each file in it: -r FILE -r FILE",
-                  "%s: a directory, not a capture file", name);
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "name each file in it: -r FILE -r FILE",
+                         "%s: a directory, not a capture file", name);
         close(fd);
         return -1;
     }
@@ -470,9 +439,9 @@ static bool find_reader(struct capture *capture, struct source_fault *fault)
     const enum compression compression = capture->input.compression;
 
     if (compression != COMPRESSION_NONE && !compression_is_built_in(compression)) {
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "",
-                  "%s: compressed with %s, and finwait was built without it", capture->name,
-                  compression_name(compression));
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "",
+                         "%s: compressed with %s, and finwait was built without it", capture->name,
+                         compression_name(compression));
         snprintf(fault->hint, sizeof fault->hint, "try: %s -dc FILE | finwait -r -",
                  compression_name(compression));
         return false;
@@ -486,7 +455,8 @@ static bool find_reader(struct capture *capture, struct source_fault *fault)
             continue;
         capture->reader = formats[i]->create();
         if (!capture->reader)
-            fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: out of memory", capture->name);
+            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: out of memory",
+                             capture->name);
         return capture->reader != NULL;
     }
     fault_stranger(capture, fault);
@@ -506,8 +476,8 @@ static bool read_file_header(struct capture *capture, struct source_fault *fault
         }
     }
     if (result == CAPTURE_DAMAGED) {
-        fault_set(add_fault(capture->source), SOURCE_FAULT_PARTIAL, "", "%s: %s; nothing was read",
-                  capture->name, capture->reader->damage);
+        source_fault_set(fault_list_add(&capture->source->faults), SOURCE_FAULT_PARTIAL, "",
+                         "%s: %s; nothing was read", capture->name, capture->reader->damage);
         end_capture(capture);
     }
     return true;
@@ -555,7 +525,7 @@ struct source *source_open_files(const char *const *paths, size_t count, struct 
 
     assert(count > 0 && count <= UINT16_MAX);
     if (!files) {
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
         return NULL;
     }
     files->source.ops = &file_ops;
@@ -573,7 +543,7 @@ struct source *source_open_files(const char *const *paths, size_t count, struct 
         }
     }
     if (count > 1 && !start_merge(files)) {
-        fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
+        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
         files_destroy(&files->source);
         return NULL;
     }

@@ -47,7 +47,4 @@ void input_finish(struct input *input);
  * before that. */
 bool input_fill(struct input *input, size_t wanted_bytes);
 
-/* Has source_interrupt() been called? */
-bool source_interrupted(void);
-
 #endif
