@@ -20,7 +20,8 @@ static void decode_layers(struct decoder *decoder, enum layer layer)
         case LAYER_END:      return;
         case LAYER_ETHERNET: layer = decode_ethernet(decoder); break;
         case LAYER_VLAN:     layer = decode_vlan(decoder); break;
-        case LAYER_VNTAG:    layer = decode_vntag(decoder); break;
+        case LAYER_VNTAG:    layer = decode_extender_tag(decoder, 4); break;
+        case LAYER_ETAG:     layer = decode_extender_tag(decoder, 6); break;
         case LAYER_LLC:      layer = decode_llc(decoder); break;
         case LAYER_MPLS:     layer = decode_mpls(decoder); break;
         case LAYER_PPPOE:    layer = decode_pppoe(decoder); break;

@@ -18,6 +18,7 @@ enum layer {
     LAYER_ETHERNET,
     LAYER_VLAN,
     LAYER_VNTAG,
+    LAYER_ETAG,
     LAYER_LLC,
     LAYER_MPLS,
     LAYER_PPPOE,
@@ -99,7 +100,7 @@ enum layer decode_enter_tunnel(struct decoder *decoder, enum fw_tunnel tunnel, u
 enum layer decode_link(struct decoder *decoder, uint16_t link_type);
 enum layer decode_ethernet(struct decoder *decoder);
 enum layer decode_vlan(struct decoder *decoder);
-enum layer decode_vntag(struct decoder *decoder);
+enum layer decode_extender_tag(struct decoder *decoder, uint32_t tag_bytes);
 enum layer decode_llc(struct decoder *decoder);
 enum layer decode_mpls(struct decoder *decoder);
 enum layer decode_pppoe(struct decoder *decoder);

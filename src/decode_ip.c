@@ -17,6 +17,7 @@ enum {
     PROTOCOL_AH = 51,
     PROTOCOL_ICMPV6 = 58,
     PROTOCOL_DESTINATION_OPTIONS = 60,
+    PROTOCOL_IPCOMP = 108,
     PROTOCOL_L2TP = 115,
     PROTOCOL_MOBILITY = 135,
     PROTOCOL_MPLS = 137,
@@ -41,11 +42,12 @@ enum layer decode_ip(struct decoder *decoder)
     }
 }
 
-/* The IP header says that `count` bytes follow. In the first fragment of a datagram around this one
- * they may be more than are there. Returns false if that cannot be. */
+/* The IP header says that `count` bytes follow. They may be more than the frame has: capture tools
+ * that cut packets do not always note how long they were, while nobody sends such a frame. Within a
+ * tunnel they may be so in the first fragment of an outer datagram only. */
 static bool ip_limit(struct decoder *decoder, uint32_t count)
 {
-    if (count > decoder->sent_bytes && !decoder->segment->fragmented) {
+    if (count > decoder->sent_bytes && decoder->tunnels > 0 && !decoder->segment->fragmented) {
         decoder->verdict = FW_VERDICT_MALFORMED;
         return false;
     }
@@ -77,6 +79,8 @@ static enum layer ip_payload(struct decoder *decoder, enum fw_family family, uin
         return LAYER_MPLS;
     case PROTOCOL_ESP:
         return decode_end_tunnel(decoder, FW_UNDECODED_ESP);
+    case PROTOCOL_IPCOMP:
+        return decode_end_tunnel(decoder, FW_UNDECODED_IPCOMP);
     case PROTOCOL_L2TP:
         return decode_end_tunnel(decoder, FW_UNDECODED_L2TP);
     default:
@@ -88,12 +92,16 @@ static enum layer ip_payload(struct decoder *decoder, enum fw_family family, uin
 static enum layer later_fragment(struct decoder *decoder, uint8_t protocol)
 {
     switch (protocol) {
-    case PROTOCOL_ICMP:
-    case PROTOCOL_UDP:
-    case PROTOCOL_ICMPV6:
-        return decode_end(decoder, FW_VERDICT_NOT_TCP);
-    default:
+    case PROTOCOL_TCP:
+    case PROTOCOL_IPV4:
+    case PROTOCOL_IPV6:
+    case PROTOCOL_GRE:
+    case PROTOCOL_AH:
+    case PROTOCOL_ROUTING:
+    case PROTOCOL_DESTINATION_OPTIONS:
         return decode_end(decoder, FW_VERDICT_FRAGMENT);
+    default:
+        return decode_end(decoder, FW_VERDICT_NOT_TCP);
     }
 }
 
@@ -149,6 +157,8 @@ enum layer decode_ipv4(struct decoder *decoder)
         return later_fragment(decoder, protocol);
     if ((fragment & MORE_FRAGMENTS) != 0)
         segment->fragmented = true;
+    if (protocol == PROTOCOL_TCP)
+        return LAYER_TCP;
     while (protocol == PROTOCOL_AH) {
         if (!skip_authentication(decoder, &protocol))
             return LAYER_END;

@@ -37,6 +37,7 @@ enum {
     ETHERTYPE_QINQ = 0x88a8,
     ETHERTYPE_BACKBONE = 0x88e7, /* 802.1ah */
     ETHERTYPE_VNTAG = 0x8926,    /* 802.1Qbh */
+    ETHERTYPE_ETAG = 0x893f,     /* 802.1BR */
     ETHERTYPE_QINQ_OLD = 0x9100,
     ETHERTYPE_QINQ_OLD_2 = 0x9200,
     ETHERTYPE_QINQ_OLD_3 = 0x9300,
@@ -57,6 +58,8 @@ enum layer decode_ethertype(struct decoder *decoder, uint16_t type)
         return LAYER_VLAN;
     case ETHERTYPE_VNTAG:
         return LAYER_VNTAG;
+    case ETHERTYPE_ETAG:
+        return LAYER_ETAG;
     case ETHERTYPE_MPLS:
     case ETHERTYPE_MPLS_MULTICAST:
         return LAYER_MPLS;
@@ -84,7 +87,8 @@ enum layer decode_ethernet(struct decoder *decoder)
     const uint8_t *header = decode_take(decoder, 14);
     if (header == NULL)
         return LAYER_END;
-    return ethertype_or_length(decoder, load_be16(header + 12));
+    const uint16_t type = load_be16(header + 12);
+    return type == ETHERTYPE_IPV4 ? LAYER_IPV4 : ethertype_or_length(decoder, type);
 }
 
 /* IEEE 802.1Q, and the tags in tags of 802.1ad and its forerunners. */
@@ -98,10 +102,11 @@ enum layer decode_vlan(struct decoder *decoder)
     return ethertype_or_length(decoder, load_be16(tag + 2));
 }
 
-enum layer decode_vntag(struct decoder *decoder)
+/* The ports behind a port extender are no part of an identity. */
+enum layer decode_extender_tag(struct decoder *decoder, uint32_t tag_bytes)
 {
-    const uint8_t *tag = decode_take(decoder, 6);
-    return tag == NULL ? LAYER_END : ethertype_or_length(decoder, load_be16(tag + 4));
+    const uint8_t *tag = decode_take(decoder, tag_bytes + 2);
+    return tag == NULL ? LAYER_END : ethertype_or_length(decoder, load_be16(tag + tag_bytes));
 }
 
 /* IEEE 802.2, with SNAP (RFC 1042) or with IP directly (RFC 948). */

@@ -3,21 +3,56 @@
 
 /* --------------------------------------------------------------------------------------- GRE -- */
 
-/* RFC 2784 and 2890; version 1 is that of PPTP (RFC 2637). */
+/* Point-to-point tunnels, RFC 2637. Each direction has its own call id: it cannot be part of the
+ * identity. */
+static enum layer decode_pptp(struct decoder *decoder)
+{
+    if (decoder->sent_bytes == 0) /* an acknowledgment only */
+        return decode_end(decoder, FW_VERDICT_NOT_TCP);
+    return decode_enter_tunnel(decoder, FW_TUNNEL_GRE, 0, LAYER_PPP);
+}
+
+/* Mirrored frames, draft-foschiano-erspan: a header of 0 (type I), 8 (II), 12 or 20 bytes (III). */
+static enum layer decode_erspan(struct decoder *decoder, uint32_t header_bytes)
+{
+    enum { PLATFORM_HEADER = 1 };
+    uint32_t session = 0;
+    if (header_bytes > 0) {
+        const uint8_t *header = decode_take(decoder, header_bytes);
+        if (header == NULL)
+            return LAYER_END;
+        session = load_be16(header + 2) & 0x3ff;
+        if (header_bytes == 12 && (header[11] & PLATFORM_HEADER) != 0 &&
+            decode_take(decoder, 8) == NULL)
+            return LAYER_END;
+    }
+    return decode_enter_tunnel(decoder, FW_TUNNEL_ERSPAN, session, LAYER_ETHERNET);
+}
+
+/* Redirected IPv4 packets, draft-wilson-wrec-wccp-v2: version 2 has a header, which cannot be taken
+ * for the packet's. */
+static enum layer decode_wccp(struct decoder *decoder)
+{
+    const uint8_t *first = decode_peek(decoder, 1);
+    if (first == NULL || (first[0] >> 4 != 4 && decode_take(decoder, 4) == NULL))
+        return LAYER_END;
+    return decode_enter_tunnel(decoder, FW_TUNNEL_GRE, 0, LAYER_IPV4);
+}
+
+/* RFC 2784 and 2890; version 1 is that of PPTP. */
 enum layer decode_gre(struct decoder *decoder)
 {
     enum { CHECKSUM = 0x8000, ROUTING = 0x4000, KEY = 0x2000, SEQUENCE = 0x1000, ACK = 0x0080 };
-    enum { PPP = 0x880b, ERSPAN_2 = 0x88be, ERSPAN_3 = 0x22eb };
+    enum { PPP = 0x880b, WCCP = 0x883e, ERSPAN_2 = 0x88be, ERSPAN_3 = 0x22eb };
     const uint8_t *header = decode_take(decoder, 4);
     if (header == NULL)
         return LAYER_END;
-    const uint16_t flags = load_be16(header);
-    const uint16_t type = load_be16(header + 2);
+    const uint16_t flags = load_be16(header), type = load_be16(header + 2);
     const unsigned version = flags & 7;
-    uint32_t key = 0;
-
     if ((flags & ROUTING) != 0 || version > 1)
         return decode_end_tunnel(decoder, FW_UNDECODED_GRE);
+
+    uint32_t key = 0;
     if ((flags & CHECKSUM) != 0 && decode_take(decoder, 4) == NULL)
         return LAYER_END;
     if ((flags & KEY) != 0) {
@@ -28,28 +63,17 @@ enum layer decode_gre(struct decoder *decoder)
     }
     if ((flags & SEQUENCE) != 0 && decode_take(decoder, 4) == NULL)
         return LAYER_END;
+    if (version == 1 && (flags & ACK) != 0 && decode_take(decoder, 4) == NULL)
+        return LAYER_END;
 
-    if (version == 1) {
-        if ((flags & ACK) != 0 && decode_take(decoder, 4) == NULL)
-            return LAYER_END;
-        if (type != PPP)
-            return decode_end_tunnel(decoder, FW_UNDECODED_GRE);
-        if (decoder->sent_bytes == 0) /* an acknowledgment only */
-            return decode_end(decoder, FW_VERDICT_NOT_TCP);
-        /* each direction has its own call id: it cannot be part of the identity */
-        return decode_enter_tunnel(decoder, FW_TUNNEL_GRE, 0, LAYER_PPP);
-    }
-    if (type == ERSPAN_2 || type == ERSPAN_3) {
-        /* type I has no header of its own, and no sequence number */
-        const uint32_t bytes = type == ERSPAN_3 ? 12 : (flags & SEQUENCE) != 0 ? 8 : 0;
-        const uint8_t *span = decode_take(decoder, bytes);
-        if (span == NULL)
-            return LAYER_END;
-        if (type == ERSPAN_3 && (span[11] & 1) != 0 && decode_take(decoder, 8) == NULL)
-            return LAYER_END;
-        const uint32_t session = bytes == 0 ? 0 : load_be16(span + 2) & 0x3ff;
-        return decode_enter_tunnel(decoder, FW_TUNNEL_ERSPAN, session, LAYER_ETHERNET);
-    }
+    if (version == 1 && type == PPP)
+        return decode_pptp(decoder);
+    if (type == WCCP)
+        return decode_wccp(decoder);
+    if (type == ERSPAN_2)
+        return decode_erspan(decoder, (flags & SEQUENCE) != 0 ? 8 : 0);
+    if (type == ERSPAN_3)
+        return decode_erspan(decoder, 12);
     const enum layer inner = decode_ethertype(decoder, type);
     if (inner == LAYER_END)
         return decode_end_tunnel(decoder, FW_UNDECODED_GRE);
@@ -61,16 +85,14 @@ enum layer decode_gre(struct decoder *decoder)
 /* A port is weak evidence, so each of these asks whether the header can be what it should be, and
  * what is malformed further in is not held against the packet. */
 
-/* RFC 7348, and the group policy extension: flags, 3 bytes, network id, reserved. */
+/* RFC 7348: flags, reserved, network id, reserved; what is reserved is ignored. */
 static enum layer decode_vxlan(struct decoder *decoder)
 {
-    enum { NETWORK_ID = 0x08, GROUP_POLICY = 0x80 };
+    enum { NETWORK_ID = 0x08 };
     const uint8_t *header = decode_take(decoder, 8);
     if (header == NULL)
         return LAYER_END;
-    const bool plain = header[0] == NETWORK_ID && load_be24(header + 1) == 0;
-    const bool group = header[0] == (NETWORK_ID | GROUP_POLICY);
-    if ((!plain && !group) || header[7] != 0)
+    if ((header[0] & NETWORK_ID) == 0)
         return decode_end(decoder, FW_VERDICT_NOT_TCP);
     return decode_enter_tunnel(decoder, FW_TUNNEL_VXLAN, load_be24(header + 4), LAYER_ETHERNET);
 }

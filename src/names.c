@@ -233,6 +233,7 @@ const char *fw_undecoded_name(enum fw_undecoded undecoded)
     static const char *const names[FW_UNDECODED_COUNT] = {
         [FW_UNDECODED_NONE] = "",
         [FW_UNDECODED_ESP] = "ESP",
+        [FW_UNDECODED_IPCOMP] = "IPComp",
         [FW_UNDECODED_L2TP] = "L2TP",
         [FW_UNDECODED_GTP] = "GTP",
         [FW_UNDECODED_TEREDO] = "Teredo",

@@ -153,6 +153,7 @@ enum fw_verdict {
 enum fw_undecoded {
     FW_UNDECODED_NONE,
     FW_UNDECODED_ESP,     /* IP protocol 50 */
+    FW_UNDECODED_IPCOMP,  /* IP protocol 108: compressed */
     FW_UNDECODED_L2TP,    /* IP protocol 115, UDP port 1701 */
     FW_UNDECODED_GTP,     /* UDP port 2152 */
     FW_UNDECODED_TEREDO,  /* UDP port 3544 */
