@@ -6,6 +6,7 @@
 #include "select.h"
 
 #include "addr.h"
+#include "services.h"
 #include "suggest.h"
 
 #include <assert.h>
@@ -284,106 +285,26 @@ static uint32_t parse_state_list(struct parser *parser, const char *list, size_t
     return states;
 }
 
-/* ------------------------------------------------------------------------- hosts and services --
- */
-
-/* Names of ports, so that a filter means the same on every machine. */
-static const struct {
-    const char *name;
-    uint16_t port;
-} services[] = {
-    { "ftp-data", 20 },
-    { "ftp", 21 },
-    { "ssh", 22 },
-    { "telnet", 23 },
-    { "smtp", 25 },
-    { "time", 37 },
-    { "whois", 43 },
-    { "tacacs", 49 },
-    { "domain", 53 },
-    { "dns", 53 },
-    { "gopher", 70 },
-    { "finger", 79 },
-    { "http", 80 },
-    { "www", 80 },
-    { "kerberos", 88 },
-    { "pop3", 110 },
-    { "sunrpc", 111 },
-    { "ident", 113 },
-    { "nntp", 119 },
-    { "ntp", 123 },
-    { "epmap", 135 },
-    { "netbios-ssn", 139 },
-    { "imap", 143 },
-    { "imap2", 143 },
-    { "snmp", 161 },
-    { "bgp", 179 },
-    { "irc", 194 },
-    { "ldap", 389 },
-    { "https", 443 },
-    { "microsoft-ds", 445 },
-    { "smtps", 465 },
-    { "submissions", 465 },
-    { "exec", 512 },
-    { "login", 513 },
-    { "shell", 514 },
-    { "printer", 515 },
-    { "rtsp", 554 },
-    { "submission", 587 },
-    { "ipp", 631 },
-    { "ldaps", 636 },
-    { "domain-s", 853 },
-    { "rsync", 873 },
-    { "ftps", 990 },
-    { "imaps", 993 },
-    { "pop3s", 995 },
-    { "socks", 1080 },
-    { "ms-sql-s", 1433 },
-    { "mqtt", 1883 },
-    { "nfs", 2049 },
-    { "docker", 2375 },
-    { "etcd-client", 2379 },
-    { "mysql", 3306 },
-    { "ms-wbt-server", 3389 },
-    { "rdp", 3389 },
-    { "iscsi-target", 3260 },
-    { "svn", 3690 },
-    { "postgresql", 5432 },
-    { "sip", 5060 },
-    { "xmpp-client", 5222 },
-    { "amqps", 5671 },
-    { "amqp", 5672 },
-    { "x11", 6000 },
-    { "redis", 6379 },
-    { "http-alt", 8080 },
-    { "secure-mqtt", 8883 },
-    { "git", 9418 },
-    { "memcached", 11211 },
-    { "mongodb", 27017 },
-};
+/* ------------------------------------------------------------------------- hosts and ports -- */
 
 static bool parse_port(struct parser *parser, const char *text, size_t length, struct host *host)
 {
     struct suggestion suggestion;
-    char typed[64];
-    char hint[96];
+    char typed[64], hint[96];
 
     host->any_port = length == 1 && *text == '*';
-    if (host->any_port || port_parse(text, length, &host->port))
+    if (host->any_port || port_parse(text, length, &host->port) ||
+        service_find(text, length, &host->port))
         return true;
-    suggestion_init(&suggestion, bounded(typed, text, length));
-    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
-        if (strlen(services[i].name) == length && memcmp(services[i].name, text, length) == 0) {
-            host->port = services[i].port;
-            return true;
-        }
-        suggestion_offer(&suggestion, services[i].name);
-    }
-    if (length && strspn(text, "0123456789") >= length)
+    if (length && strspn(text, "0123456789") >= length) {
         fail(parser, "\"%.*s\": not a port (0 to 65535)", length > 40 ? 40 : (int)length, text);
-    else
-        fail(parser, "\"%.*s\": neither a port nor a service that is known by name%s",
-             length > 40 ? 40 : (int)length, text, suggestion_text(&suggestion, hint, sizeof hint));
+        return false;
+    }
+    suggestion_init(&suggestion, bounded(typed, text, length));
+    for (size_t i = 0; service_name(i); i++)
+        suggestion_offer(&suggestion, service_name(i));
+    fail(parser, "\"%.*s\": neither a port nor a service that is known by name%s",
+         length > 40 ? 40 : (int)length, text, suggestion_text(&suggestion, hint, sizeof hint));
     return false;
 }
 

@@ -217,8 +217,9 @@ START_TEST(errors_name_the_column_and_the_nearest_word)
     refuses("dst 10.0.0.256", "column 5: \"10.0.0.256\": not an address (10.0.0.1, 10.0.0.0/8, "
                               "[2001:db8::1]:443, :443); names are not looked up here");
     refuses("dport = :99999", "column 9: \"99999\": not a port (0 to 65535)");
-    refuses("dport = :htps", "column 9: \"htps\": neither a port nor a service that is known by "
-                             "name; did you mean https?");
+    refuses("dport = :htttps",
+            "column 9: \"htttps\": neither a port nor a service that is known by "
+            "name; did you mean https?");
     refuses("dport", "column 6: a port is missing before the end");
     refuses("( dport 80", "column 11: \")\" is missing before the end");
     refuses("dport 80 )", "column 10: \")\": not expected here");
