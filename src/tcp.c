@@ -61,6 +61,7 @@ struct step {
     fw_time now;
     enum fw_side from;  /* who sent it */
     struct tcp_end *sender, *receiver;
+    uint32_t gap;       /* how far beyond what the sender had sent it starts: the capture missed that */
 };
 
 static enum fw_side side_of(const struct step *step, const struct tcp_end *end)
@@ -494,7 +495,11 @@ static void take_syn_ack(struct step *step)
         set_iss(sender, segment->seq, nxt);
         sender->bytes = segment->payload_bytes;
     }
-    if (sender->state == FW_UNKNOWN || (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
+    if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT && proved(sender, SND_SYN)) {
+        sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
+        change_state(step, sender, FW_SYN_SENT, FW_PROOF_SEGMENT, true,
+                     "went on sending: the RST did not arrive");
+    } else if (sender->state == FW_UNKNOWN || (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
         (sender->state == FW_CLOSED && (has(sender, END_SENT_RST) || has(sender, END_GOT_RST)))) {
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
         sender->state = FW_LISTEN; /* what a SYN+ACK proves of the time before it */
@@ -776,6 +781,8 @@ static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, u
         return false;
     if (proved(end, SND_FIN))
         return !before(seq, end->fin_seq);
+    if (end == step->sender && step->gap == 1 && sequence_end(step->segment) == seq)
+        return true; /* from beyond one number that the capture missed: it may be a FIN */
     return end == step->sender && (step->segment->flags & FW_FIN);
 }
 
@@ -803,7 +810,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
         return;
     if (peer->state != FW_FIN_WAIT_1 || !held)
         prove(step, peer, RCV_ACK_OF_FIN);
-    else if (proved(end, SND_FIN))
+    else if (proved(end, SND_FIN) || !(step->segment->flags & FW_FIN))
         peer->facts |= END_HELD_BEHIND;
     else
         peer->facts |= END_HELD_ACK;
@@ -818,7 +825,8 @@ static void release_held_ack(struct step *step, bool before_its_ack)
     const unsigned held = before_its_ack ? END_HELD_ACK : END_HELD_BEHIND;
     const bool acks_fin = proved(receiver, SND_FIN) && after(segment->ack, receiver->fin_seq);
     const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack;
-    if (!has(sender, held) || (!acks_fin && !repeats))
+    const bool acks_all = !proved(receiver, SND_FIN) && !before(segment->ack, receiver->nxt);
+    if (!has(sender, held) || (!acks_fin && !repeats && !acks_all))
         return;
     const bool syn = has(sender, END_HELD_SYN) && before_its_ack;
     sender->facts &= ~held;
@@ -996,6 +1004,7 @@ static void take_segment(struct step *step)
     take_back_ack_of_fin(step);
 
     const uint32_t old_nxt = has(sender, END_HAS_NXT) ? sender->nxt : segment->seq;
+    step->gap = after(segment->seq, old_nxt) ? segment->seq - old_nxt : 0;
     name_ordinary(step, old_nxt);
     advance_nxt(step);
     settle_pending_ack(step, old_nxt);

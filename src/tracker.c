@@ -446,9 +446,14 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
         *routed = flow_find(tracker->flows, &key, hash);
         return *routed ? 0 : -ENOMEM;
     }
-    if (flow->held && (segment->flags & FW_RST) && from == held_side(flow) &&
-        !(flow->tcp.end[from].facts & END_RESTARTED))
-        flow->held->disowned = true;
+    if (flow->held && !is_syn && from == held_side(flow)) {
+        if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
+            free(flow->held);
+            flow->held = NULL;
+        } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
+            flow->held->disowned = true;
+        }
+    }
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
     const enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
