@@ -291,9 +291,13 @@ static size_t gzip_bytes(const struct builder *from, uint8_t *to, size_t room)
 static size_t zstd_bytes(const struct builder *from, uint8_t *to, size_t room)
 {
 #if HAVE_ZSTD
-    const size_t count = ZSTD_compress(to, room, from->bytes, from->count, 3);
+    ZSTD_CCtx *zstd = ZSTD_createCCtx();
+    if (!zstd || ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1)))
+        give_up("zstd");
+    const size_t count = ZSTD_compress2(zstd, to, room, from->bytes, from->count);
     if (ZSTD_isError(count))
         give_up("zstd");
+    ZSTD_freeCCtx(zstd);
     return count;
 #else
     (void)from, (void)to, (void)room;

@@ -94,7 +94,8 @@ void build_tcp(uint8_t frame[BUILD_TCP_BYTES], uint16_t from, uint16_t to, uint3
 
 /* ------------------------------------------------------------------------------------- use -- */
 
-/* Replaces the bytes by themselves compressed, in one member or frame. False: not built in. */
+/* Replaces the bytes by themselves compressed, in one member or frame with a checksum. False: not
+ * built in. */
 bool build_compress(struct builder *builder, enum compression compression);
 
 /* Writes the first `count` bytes to a file of that name in a folder that is removed at exit.
