@@ -112,9 +112,9 @@ enum fw_icmp {
 enum fw_checksum { FW_CHECKSUM_UNCHECKED, FW_CHECKSUM_GOOD, FW_CHECKSUM_BAD };
 
 /* What one packet said at the TCP level. Filled by fw_decode(); a plain value. For an ICMP error it
- * is the quoted header: `from` is the endpoint whose segment did not arrive; `seq` is always quoted,
- * `ack` and `flags` are 0 unless they are. IPv6: `from` is the home address of a
- * mobile sender and `to` the end of a source route, as TCP knows them. */
+ * is the quoted header: `from` is the endpoint whose segment did not arrive; `seq` is always there,
+ * `ack` and `flags` are 0 unless they are quoted too. IPv6: `from` is the home address of a mobile
+ * sender and `to` the end of a source route, as TCP knows them. */
 struct fw_segment {
     fw_time time;
     uint64_t frame;
