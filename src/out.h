@@ -1,4 +1,9 @@
-/* Buffered output: text is formatted by hand into one block, written with one write(2) per block. */
+/*
+ * Buffered output: text is formatted by hand into one block, and a block is one write(2).
+ *
+ * The reader of standard output may go away (EPIPE): that is not an error, what is left is dropped
+ * and `closed` says so. SIGPIPE is to be ignored by the program.
+ */
 #ifndef OUT_H
 #define OUT_H
 
@@ -8,16 +13,19 @@
 
 struct out {
     int fd;
-    bool closed;      /* the reader has gone (EPIPE): everything more is dropped, exit 0 */
-    int error;        /* errno of another failure to write, 0: none */
-    bool line_buffered;
+    bool closed;        /* the reader has gone (EPIPE): everything more is dropped, exit 0 */
+    int error;          /* errno of another failure to write, 0: none; everything more is dropped */
+    bool line_buffered; /* a block ends with each line */
     size_t used, size;
     char *block;
 };
 
+/* What out_reserve() can promise. */
+enum { OUT_RESERVE_MAX = 8192 };
+
 /* Returns 0 or -ENOMEM. */
 int out_init(struct out *out, int fd, size_t block_bytes);
-void out_finish(struct out *out); /* flushes and frees */
+void out_finish(struct out *out); /* flushes and frees; the descriptor stays open */
 void out_flush(struct out *out);
 void out_text(struct out *out, const char *text);
 void out_bytes(struct out *out, const char *bytes, size_t count);
@@ -25,7 +33,23 @@ void out_char(struct out *out, char c);
 void out_u64(struct out *out, uint64_t value);
 void out_i64(struct out *out, int64_t value);
 void out_pad(struct out *out, char c, size_t count);
-/* For what is not on a hot path. */
+/* For what is not on a hot path; at most OUT_RESERVE_MAX bytes. */
 void out_printf(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Room for `bytes` (at most OUT_RESERVE_MAX) to format into; out_commit() says where the text ends.
+ * Nothing else may be written between the two. */
+static inline char *out_reserve(struct out *out, size_t bytes)
+{
+    if (out->size - out->used < bytes)
+        out_flush(out);
+    return out->block + out->used;
+}
+
+static inline void out_commit(struct out *out, const char *end)
+{
+    out->used = (size_t)(end - out->block);
+    if (out->line_buffered && out->used > 0 && end[-1] == '\n')
+        out_flush(out);
+}
 
 #endif

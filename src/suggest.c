@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,11 @@ enum { WORD_BYTES = 64 };
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static int folded(char letter)
+{
+    return letter == '_' ? '-' : tolower((unsigned char)letter);
 }
 
 /* Optimal string alignment, three rows at a time. */
@@ -25,9 +31,10 @@ size_t suggestion_distance(const char *a, const char *b)
     for (size_t i = 1; i <= a_bytes; i++) {
         now[0] = i;
         for (size_t j = 1; j <= b_bytes; j++) {
-            const size_t changed = last[j - 1] + (a[i - 1] != b[j - 1]);
+            const size_t changed = last[j - 1] + (folded(a[i - 1]) != folded(b[j - 1]));
             now[j] = smaller(changed, smaller(last[j], now[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
+                folded(a[i - 2]) == folded(b[j - 1]))
                 now[j] = smaller(now[j], before[j - 2] + 1);
         }
         size_t *oldest = before;
@@ -54,4 +61,13 @@ void suggestion_offer(struct suggestion *suggestion, const char *known)
         return; /* the same answer in whatever order they are offered */
     suggestion->distance = distance;
     snprintf(suggestion->best, sizeof suggestion->best, "%s", known);
+}
+
+const char *suggestion_text(const struct suggestion *suggestion, char *text, size_t size)
+{
+    if (suggestion->best[0])
+        snprintf(text, size, "; did you mean %s?", suggestion->best);
+    else if (size)
+        text[0] = '\0';
+    return text;
 }

@@ -15,8 +15,11 @@ void suggestion_init(struct suggestion *suggestion, const char *typed);
 /* Keeps `known` if it is nearer than what was offered before, and near at all. */
 void suggestion_offer(struct suggestion *suggestion, const char *known);
 
+/* "; did you mean BEST?", or nothing, for the end of a message. Returns `text`. */
+const char *suggestion_text(const struct suggestion *suggestion, char *text, size_t size);
+
 /* How many letters must be changed, added, left out, or exchanged with their neighbour. Words
- * longer than 63 bytes are beyond any distance. */
+ * longer than 63 bytes are beyond any distance. Case does not count, nor does `-` for `_`. */
 size_t suggestion_distance(const char *a, const char *b);
 
 #endif

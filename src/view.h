@@ -2,6 +2,10 @@
  * What a user sees. A view is a const struct of hooks: it is told of steps, connections and the
  * summary, and writes text through an `out`. Level 4: views know finwait.h, out.h, record.h, text.h
  * and json.h; never flow, tcp, tracker, a clock or the environment.
+ *
+ * The `end` hook of a view is told of every connection, also of those that the selection does not
+ * match: the view matches it, since it may hold lines until then. The counts of the summary are those
+ * of the connections that match.
  */
 #ifndef VIEW_H
 #define VIEW_H
@@ -37,6 +41,7 @@ struct view_options {
     bool listeners;        /* table --listeners */
     uint64_t show_id;      /* show ID; 0: by show_selection */
     bool quiet;            /* -q: the summary only */
+    unsigned verbose;      /* -v: frame numbers in the transitions view */
     const char *command_line; /* what the hint at the end repeats, such as "-r lab.pcap" */
 };
 

@@ -304,6 +304,8 @@ struct fw_connection {
     fw_time first_time, last_time;         /* of its packets */
     uint64_t first_frame, last_frame;
     fw_time client_since, server_since;    /* when the present states were entered */
+    fw_time timer_due;                     /* when 2MSL (or the timer of a half-open attempt, or of
+                                              an orphan) ends its states; 0: none runs */
     enum fw_open open;
     enum fw_end end;
     enum fw_closed_by closed_by;

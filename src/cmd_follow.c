@@ -1,0 +1,401 @@
+/* The commands that follow packets (transitions, table, show): options -> source, tracker, view. */
+#include "commands.h"
+#include "progress.h"
+#include "resolve.h"
+#include "run.h"
+#include "select.h"
+#include "source.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TEXT_BYTES = 512, FILTER_MAX = 65536 };
+
+struct follow {
+    const struct command *command;
+    const struct options *options;
+    const struct surroundings *surroundings;
+    struct out *out;
+
+    char *filter_text; /* of -F; ours */
+    struct filter *filter;
+    struct selection *selection;
+    struct resolver *resolver;
+    struct source *source;
+    struct progress progress;
+    struct view_options view_options;
+    char command_line[TEXT_BYTES];
+};
+
+static void tell(void *context, const char *text, const char *hint)
+{
+    (void)context;
+    complain(hint, "%s", text);
+}
+
+/* ------------------------------------------------------------------------------------ filter -- */
+
+/* -F FILE: NULL after complaining. */
+static char *read_filter_file(const char *path)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    char *filter = calloc(1, FILTER_MAX + 1);
+    size_t length = 0;
+    bool good = false;
+
+    if (file && filter)
+        length = fread(filter, 1, FILTER_MAX, file);
+    if (!file || !filter || ferror(file))
+        complain(NULL, "-F %s: %s", path, strerror(errno));
+    else if (length == FILTER_MAX)
+        complain(NULL, "-F %s: longer than a filter can be", path);
+    else if (memchr(filter, '\0', length))
+        complain(NULL, "-F %s: not a text file", path);
+    else
+        good = true;
+    if (file && file != stdin)
+        fclose(file);
+    if (good)
+        return filter;
+    free(filter);
+    return NULL;
+}
+
+/* Words that are no filter are often a file, or a command with a typing error. */
+static void advise_filter(const char *words, char *hint, size_t size)
+{
+    struct suggestion suggestion;
+    char first[64];
+
+    if (access(words, R_OK) == 0) {
+        snprintf(hint, size, "\"%.100s\" is a file: to read it, put -r before it", words);
+        return;
+    }
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(words, " "), words);
+    suggestion_init(&suggestion, first);
+    for (size_t i = 1; i < command_count; i++)
+        suggestion_offer(&suggestion, commands[i].name);
+    if (suggestion.best[0])
+        snprintf(hint, size, "there is no command \"%s\"; did you mean finwait %s?", first,
+                 suggestion.best);
+}
+
+/* An exit status. */
+static int make_filter(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    const char *text = options->filter;
+    struct source_fault fault = { 0 };
+
+    if (options->filter_file) {
+        follow->filter_text = read_filter_file(options->filter_file);
+        if (!follow->filter_text)
+            return EXIT_USAGE;
+        text = follow->filter_text;
+    }
+    if (!text)
+        return EXIT_DONE;
+    follow->filter = filter_create(text, &fault);
+    if (follow->filter)
+        return EXIT_DONE;
+    if (options->filter)
+        advise_filter(options->filter, fault.hint, sizeof fault.hint);
+    complain(fault.hint, "%s", fault.text);
+    return EXIT_USAGE;
+}
+
+/* --------------------------------------------------------------------------------- selection -- */
+
+static int add_selection(struct follow *follow, const char *option, struct selection *part,
+                         const char *error)
+{
+    if (part && selection_and(&follow->selection, part))
+        return EXIT_DONE;
+    complain(NULL, "%s: %s", option, part ? "out of memory" : error);
+    return EXIT_USAGE;
+}
+
+/* show ID|TUPLE: "2", "#2", or endpoints. */
+static int select_shown(struct follow *follow, const char *what)
+{
+    const char *digits = what[0] == '#' ? what + 1 : what;
+    char error[TEXT_BYTES] = "", option[TEXT_BYTES];
+
+    if (*digits && strspn(digits, "0123456789") == strlen(digits)) {
+        errno = 0;
+        follow->view_options.show_id = strtoull(digits, NULL, 10);
+        if (errno == 0 && follow->view_options.show_id)
+            return EXIT_DONE;
+        complain(NULL, "show %s: connections are numbered from 1", what);
+        return EXIT_USAGE;
+    }
+    snprintf(option, sizeof option, "show %.200s", what);
+    struct selection *part = selection_parse_tuple(what, error, sizeof error);
+    return add_selection(follow, option, part, error);
+}
+
+static int make_selection(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    char error[TEXT_BYTES] = "";
+    int status = EXIT_DONE;
+
+    if (options->selection)
+        status = add_selection(follow, "-Y",
+                               selection_parse(options->selection, error, sizeof error), error);
+    if (status == EXIT_DONE && options->states)
+        status = add_selection(follow, "--state",
+                               selection_parse_states(options->states, error, sizeof error), error);
+    if (status == EXIT_DONE && options->operand_count)
+        status = select_shown(follow, options->operands[0]);
+    follow->view_options.selection = follow->selection;
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------- parts -- */
+
+static int open_source(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    const struct live_options live = {
+        .interface = options->interface,
+        .filter = follow->filter_text ? follow->filter_text : options->filter,
+        .snaplen = options->snaplen,
+        .buffer_kib = options->buffer_kib,
+        .link_type = options->link_type,
+        .no_promiscuous = options->no_promiscuous,
+        .immediate = follow->surroundings->stdout_is_terminal && !options->quiet,
+        .max_packets = options->max_packets,
+    };
+    struct source_fault fault = { 0 };
+
+    if (options->interface)
+        follow->source = source_open_live(&live, &fault);
+    else
+        follow->source = source_open_files(options->files, options->file_count, follow->filter,
+                                           options->max_packets, &fault);
+    if (follow->source)
+        return EXIT_DONE;
+    complain(fault.hint, "%s", fault.text);
+    return EXIT_UNREADABLE;
+}
+
+static const struct view_ops *choose_view(const struct follow *follow)
+{
+    switch (follow->options->format) {
+    case FORMAT_JSON:
+        return &view_json;
+    case FORMAT_CSV:
+        return &view_csv;
+    case FORMAT_TSV:
+        return &view_tsv;
+    case FORMAT_ZEEK:
+        return &view_zeek;
+    case FORMAT_TEXT:
+    case FORMAT_COUNT:
+        break;
+    }
+    return follow->options->quiet ? &view_quiet : follow->command->view;
+}
+
+/* A word as the shell takes it back. */
+static void append_word(char *text, size_t size, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "%+,-./:=@_";
+    const bool quoted = !*word || word[strspn(word, plain)];
+    const size_t used = strlen(text);
+
+    if (used + strlen(word) + 5 < size)
+        snprintf(text + used, size - used, " %s%s%s", quoted ? "'" : "", word, quoted ? "'" : "");
+}
+
+/* What the hint at the end repeats: the input and what was chosen of it. */
+static void make_command_line(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    char *text = follow->command_line;
+    const size_t size = sizeof follow->command_line;
+
+    for (size_t i = 0; i < options->file_count; i++) {
+        append_word(text, size, "-r");
+        append_word(text, size, options->files[i]);
+    }
+    if (options->interface) {
+        append_word(text, size, "-i");
+        append_word(text, size, options->interface);
+    }
+    if (options->filter)
+        append_word(text, size, options->filter);
+    follow->view_options.command_line = *text ? text + 1 : text;
+}
+
+static int make_view_options(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    const struct surroundings *surroundings = follow->surroundings;
+    struct view_options *view_options = &follow->view_options;
+
+    view_options->names = options->names;
+    view_options->time_style = options->time_style;
+    view_options->color =
+        options->color == COLOR_ALWAYS || (options->color == COLOR_AUTO && surroundings->color);
+    view_options->utf8 = surroundings->utf8;
+    view_options->live = options->interface != NULL;
+    view_options->width = surroundings->width;
+    view_options->ladder = options->ladder;
+    view_options->listeners = options->listeners;
+    view_options->quiet = options->quiet;
+    view_options->verbose = options->verbose;
+    make_command_line(follow);
+    if (options->resolve) {
+        follow->resolver = resolver_create();
+        if (!follow->resolver) {
+            complain(NULL, "out of memory");
+            return EXIT_UNREADABLE;
+        }
+        view_options->resolve = resolver_name;
+        view_options->resolve_context = follow->resolver;
+    }
+    return EXIT_DONE;
+}
+
+static void make_tracker_options(const struct follow *follow, const struct view_ops *view,
+                                 struct fw_tracker_options *tracker)
+{
+    const struct options *options = follow->options;
+
+    fw_tracker_defaults(tracker);
+    if (options->timers == TIMERS_LINUX) { /* TCP_TIMEWAIT_LEN, tcp_fin_timeout */
+        tracker->time_wait_ns = 60 * FW_SECOND;
+        tracker->fin_wait_2_ns = 60 * FW_SECOND;
+    }
+    if (options->msl_ns >= 0)
+        tracker->time_wait_ns = 2 * options->msl_ns;
+    if (options->idle_ns >= 0)
+        tracker->idle_ns = options->idle_ns;
+    else if (options->interface)
+        tracker->idle_ns = 5 * 86400 * FW_SECOND;
+    tracker->max_connections = options->max_connections;
+    tracker->max_memory_bytes = options->max_memory_bytes ? options->max_memory_bytes
+                                                          : follow->surroundings->memory_bytes / 2;
+    tracker->drop_bad_checksums = options->checksum;
+    tracker->interop = view->wants_interop;
+    memcpy(tracker->hash_key, follow->surroundings->hash_key, sizeof tracker->hash_key);
+}
+
+static fw_time wall_clock(void *context)
+{
+    struct timespec now;
+
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * FW_SECOND + now.tv_nsec;
+}
+
+/* --------------------------------------------------------------------------------------- run -- */
+
+/* Lines on stdout scroll a progress line away, if both are the same terminal. */
+static bool progress_disturbs(const struct follow *follow, const struct view_ops *view)
+{
+    return follow->surroundings->stdout_is_terminal && view->hooks.step && !follow->options->quiet;
+}
+
+static int exit_status(const struct follow *follow, const struct run_result *result)
+{
+    if (result->unreadable)
+        return EXIT_UNREADABLE;
+    if (result->partial && !follow->options->allow_partial)
+        return EXIT_PARTIAL;
+    return EXIT_DONE;
+}
+
+static void tell_figures(const struct run_result *result, int64_t elapsed_ns)
+{
+    const struct fw_tracker_counts *counts = &result->summary.tracker;
+    const double seconds = elapsed_ns > 0 ? (double)elapsed_ns / 1e9 : 1e-9;
+
+    complain(
+        NULL,
+        "%llu packets in %.3f s (%.0f a second); %llu segments, %llu transitions; at most %llu "
+        "connections at once, %.1f MiB",
+        (unsigned long long)result->summary.packets, seconds,
+        (double)result->summary.packets / seconds, (unsigned long long)counts->segments,
+        (unsigned long long)counts->transitions, (unsigned long long)counts->live_peak,
+        (double)counts->memory_peak_bytes / 1048576.0);
+}
+
+static int follow_packets(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    const struct view_ops *view = choose_view(follow);
+    const bool transitions_shown = !follow->command->name;
+    struct run run = {
+        .source = follow->source,
+        .inputs = options->interface ? &options->interface : options->files,
+        .input_count = options->interface ? 1 : options->file_count,
+        .live = options->interface != NULL,
+        .flush_each_batch = options->interface || options->line_buffered ||
+                            follow->surroundings->stdout_is_terminal,
+        .connections_only = view != follow->command->view && !transitions_shown,
+        .verify_checksums = options->checksum || view->wants_interop,
+        .max_packets = options->max_packets,
+        .every_ns = options->every_ns,
+        .view = view,
+        .view_options = &follow->view_options,
+        .out = follow->out,
+        .progress = &follow->progress,
+        .complain = tell,
+        .now = wall_clock,
+    };
+    struct run_result result;
+    const fw_time started = wall_clock(NULL);
+
+    make_tracker_options(follow, view, &run.tracker);
+    follow->progress.enabled =
+        follow->surroundings->stderr_is_terminal && !run.live && !progress_disturbs(follow, view);
+    if (run_loop(&run, &result) < 0) {
+        out_flush(follow->out);
+        complain("--max-mem limits what is kept",
+                 "out of memory: what was read before it is above");
+        return EXIT_UNREADABLE;
+    }
+    if (options->verbose && !follow->out->closed) {
+        out_flush(follow->out);
+        tell_figures(&result, wall_clock(NULL) - started);
+    }
+    return exit_status(follow, &result);
+}
+
+int cmd_follow(const struct command *command, const struct options *options,
+               const struct surroundings *surroundings, struct out *out)
+{
+    struct follow follow = {
+        .command = command,
+        .options = options,
+        .surroundings = surroundings,
+        .out = out,
+    };
+    int status = make_selection(&follow);
+
+    if (status == EXIT_DONE)
+        status = make_filter(&follow);
+    if (status == EXIT_DONE)
+        status = make_view_options(&follow);
+    if (status == EXIT_DONE)
+        status = open_source(&follow);
+    if (status == EXIT_DONE)
+        status = follow_packets(&follow);
+
+    source_destroy(follow.source);
+    resolver_destroy(follow.resolver);
+    selection_destroy(follow.selection);
+    filter_destroy(follow.filter);
+    free(follow.filter_text);
+    return status;
+}

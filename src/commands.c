@@ -1,0 +1,149 @@
+#include "commands.h"
+
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct command commands[] = {
+    { .takes_filter = true,
+      .view = &view_transitions,
+      .summary = "each transition, with the packet that proved it; a summary",
+      .help =
+          "One line per transition of one endpoint's state: time, connection, flags and direction\n"
+          "of the packet that proved it, both states after it. The changed side is bold.\n"
+          "  -       never heard from       STATE?  inferred, not witnessed\n"
+          "  STATE~  left or entered by a timer of ours (--timers, --msl)\n" },
+    { .name = "table",
+      .takes_filter = true,
+      .view = &view_table,
+      .summary = "one line per connection, failures first",
+      .help = "  --listeners    the servers that answered, as LISTEN, too\n"
+              "  --every SEC    the table again and again, with -i\n" },
+    { .name = "show",
+      .operands = "ID|TUPLE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .takes_filter = true,
+      .view = &view_show,
+      .summary = "timeline of one connection (--ladder: as a picture)",
+      .help =
+          "ID is the number in the CONN column: 2 or '#2'. TUPLE is one endpoint, 10.0.0.1:80 or\n"
+          "[2001:db8::1]:80, or two, 192.168.1.10:50001-10.0.0.1:80, in either order.\n"
+          "  --ladder       the segments between both ends as a picture\n" },
+    { .name = "explain",
+      .operands = "STATE",
+      .operands_min = 0,
+      .operands_max = 16,
+      .run = cmd_explain,
+      .summary = "what a state means, who waits for what, what to look at",
+      .help =
+          "STATE in any spelling: CLOSE_WAIT, close-wait, FIN-WAIT-2, TIMED_WAIT. Without one, all "
+          "states.\n" },
+    { .name = "interfaces",
+      .run = cmd_interfaces,
+      .summary = "what -i can capture on (also -D)",
+      .help = "" },
+    { .name = "help",
+      .operands = "COMMAND",
+      .operands_max = 1,
+      .run = cmd_help,
+      .summary = "the help of a command (also COMMAND --help)",
+      .help = "" },
+
+    /* Not in this version yet: named so that they are not taken for filters. */
+    { .name = "top" },
+    { .name = "diagnose" },
+    { .name = "verify" },
+    { .name = "annotate" },
+    { .name = "report" },
+    { .name = "compare" },
+};
+const size_t command_count = sizeof commands / sizeof commands[0];
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 1; i < command_count; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static const char input_help[] =
+    "input    -r FILE  pcap or pcapng, plain or gzip, zstd, lz4; repeatable; - is standard input\n"
+    "         -i IF    live; -p not promiscuous, -s BYTES, -B KIB, -y LINKTYPE as tcpdump's\n"
+    "         -c N     so many packets; a BPF filter at the end of the line, or in -F FILE\n";
+static const char select_help[] =
+    "select   -Y EXPR  ss's language: 'state close-wait and dport = :443 and dst 10.0.0.0/8'\n"
+    "         --state close-wait,fin-wait-2\n";
+static const char tracking_help[] =
+    "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n";
+static const char output_help[] =
+    "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
+    "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"
+    "         -t no time, -tt epoch, -ttt since the line before, -tttt date, -ttttt nanoseconds\n";
+static const char exit_help[] =
+    "exit     0 done, 2 usage, 3 cannot read or capture, 4 partial (--allow-partial: 0)\n";
+
+void command_help(const struct command *command, struct out *out)
+{
+    out_printf(out, "usage: finwait%s%s%s%s%s%s%s\n", command->name ? " " : "",
+               command->name ? command->name : "", command->operands ? " " : "",
+               command->operands && !command->operands_min ? "[" : "",
+               command->operands ? command->operands : "",
+               command->operands && !command->operands_min ? "]" : "",
+               command->view ? " {-r FILE... | -i IF} [OPTIONS] [BPF FILTER]" : "");
+    out_printf(out, "%s\n%s%s", command->summary, *command->help ? "\n" : "", command->help);
+    if (command->view) {
+        out_char(out, '\n');
+        out_text(out, input_help);
+        out_text(out, select_help);
+        out_text(out, tracking_help);
+        out_text(out, output_help);
+        out_text(out, exit_help);
+    }
+}
+
+void command_help_all(struct out *out)
+{
+    out_text(out, "usage: finwait [COMMAND] {-r FILE... | -i IF} [OPTIONS] [BPF FILTER]\n"
+                  "The RFC 9293 state of both ends of every TCP connection, from the wire.\n");
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *command = &commands[i];
+        char words[32];
+
+        if (!command->summary)
+            continue;
+        snprintf(words, sizeof words, "%s%s%s", command->name ? command->name : "(none)",
+                 command->operands ? " " : "", command->operands ? command->operands : "");
+        out_printf(out, "  %-15s %s\n", words, command->summary);
+    }
+    out_text(out, input_help);
+    out_text(out, select_help);
+    out_text(out, tracking_help);
+    out_text(out, output_help);
+    out_text(out, exit_help);
+}
+
+int cmd_help(const struct command *command, const struct options *options,
+             const struct surroundings *surroundings, struct out *out)
+{
+    const struct command *about =
+        options->operand_count ? command_find(options->operands[0]) : NULL;
+
+    (void)command;
+    (void)surroundings;
+    if (about && about->summary)
+        command_help(about, out);
+    else
+        command_help_all(out);
+    return EXIT_DONE;
+}
+
+void command_version(bool verbose, struct out *out)
+{
+    out_text(out, "finwait " FINWAIT_VERSION "\n");
+    if (verbose)
+        out_text(out, "libraries: " FINWAIT_LIBRARIES "\n"
+                      "captures: pcap, pcapng" FINWAIT_COMPRESSION "; live by libpcap\n");
+}

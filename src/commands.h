@@ -1,0 +1,70 @@
+/*
+ * The commands: one row each. To add one, write its cmd_NAME.c and add a row to commands.c.
+ * Level 5: the program.
+ */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include "options.h"
+
+#include "finwait/finwait.h"
+#include "out.h"
+#include "view.h"
+
+/* What only the program may ask of the machine it runs on, asked once, in main.c. */
+struct surroundings {
+    bool stdout_is_terminal, stderr_is_terminal;
+    bool utf8;
+    bool color;            /* NO_COLOR and TERM say so; --color decides over it */
+    unsigned width;        /* columns of the terminal, 0: stdout is none */
+    uint64_t memory_bytes; /* that this machine gives us, 0: unknown */
+    uint8_t hash_key[16];
+};
+
+struct command {
+    const char *name;     /* NULL: the default command */
+    const char *operands; /* its own words, as the usage shows them: "ID|TUPLE"; NULL: none */
+    size_t operands_min, operands_max;
+    bool takes_filter; /* further words are a BPF filter */
+    const char *summary;
+    const char *help; /* the rest of its --help */
+    /* The row of a command that follows packets names its view; another has a function. A row with
+     * neither is not in this version yet. */
+    const struct view_ops *view;
+    int (*run)(const struct command *command, const struct options *options,
+               const struct surroundings *surroundings, struct out *out);
+};
+
+extern const struct command commands[];
+extern const size_t command_count;
+
+/* By name; NULL if there is none. commands[0] is the default command. */
+const struct command *command_find(const char *name);
+
+/* The text of --help: of all, or of one command. */
+void command_help(const struct command *command, struct out *out);
+void command_help_all(struct out *out);
+void command_version(bool verbose, struct out *out);
+
+/* Exit statuses (product.md): where several apply, the order is 2, 3, 1, 4. */
+enum {
+    EXIT_DONE = 0,
+    EXIT_EXPECTATION = 1,
+    EXIT_USAGE = 2,
+    EXIT_UNREADABLE = 3,
+    EXIT_PARTIAL = 4,
+};
+
+/* A line on stderr, "finwait: TEXT", and a second one, "  HINT", unless it is empty or NULL. */
+void complain(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+int cmd_follow(const struct command *command, const struct options *options,
+               const struct surroundings *surroundings, struct out *out);
+int cmd_explain(const struct command *command, const struct options *options,
+                const struct surroundings *surroundings, struct out *out);
+int cmd_interfaces(const struct command *command, const struct options *options,
+                   const struct surroundings *surroundings, struct out *out);
+int cmd_help(const struct command *command, const struct options *options,
+             const struct surroundings *surroundings, struct out *out);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * What the user asked for: argv -> struct options. Pure: no files, no environment, no output; the
+ * same words always give the same options or the same error text.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "finwait/finwait.h"
+#include "view.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct command; /* commands.h */
+
+enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_TSV, FORMAT_ZEEK, FORMAT_COUNT };
+enum color_wish { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+enum timer_set { TIMERS_RFC, TIMERS_LINUX };
+
+struct options {
+    const struct command *command;
+    bool help, version;
+    unsigned verbose; /* how many -v */
+
+    /* Words that are not options. Pointers into argv; the arrays are ours. */
+    const char **operands; /* the command's own: ID, STATE... */
+    size_t operand_count;
+    char *filter; /* the others, joined: a BPF filter; NULL: none */
+
+    /* input */
+    const char **files; /* -r */
+    size_t file_count;
+    const char *interface;   /* -i */
+    const char *filter_file; /* -F */
+    const char *link_type;   /* -y */
+    uint32_t snaplen;        /* -s; 0: default */
+    uint32_t buffer_kib;     /* -B; 0: default */
+    bool no_promiscuous;     /* -p */
+    bool line_buffered;      /* -l */
+    uint64_t max_packets;    /* -c; 0: no limit */
+
+    /* tracking */
+    enum timer_set timers;
+    int64_t msl_ns;            /* --msl; -1: not given */
+    int64_t idle_ns;           /* --idle; -1: not given */
+    uint64_t max_connections;  /* --max-conns; 0: not given */
+    uint64_t max_memory_bytes; /* --max-mem; 0: not given */
+    bool checksum;
+
+    /* selection */
+    const char *selection; /* -Y */
+    const char *states;    /* --state */
+
+    /* output */
+    enum output_format format;
+    enum fw_names names;
+    enum time_style time_style;
+    enum color_wish color;
+    bool quiet, resolve, ladder, listeners, allow_partial;
+    int64_t every_ns; /* --every; 0: not given */
+};
+
+/* Reads the words after argv[0]. Returns false with one line in `error` (and in `hint`, which may
+ * be left empty, what to do). options_finish() is due in either case. */
+bool options_parse(struct options *options, int argc, char *const *argv, char *error,
+                   size_t error_size, char *hint, size_t hint_size);
+void options_finish(struct options *options);
+
+/* A number of seconds, or with a unit (ns us ms s m h d), fractions allowed: "1.5", "200ms", "2m".
+ */
+bool options_parse_duration(const char *text, int64_t *ns);
+
+/* A count with an optional K, M, G or T of `unit` (1000 or 1024): "2M". Never 0. */
+bool options_parse_size(const char *text, uint64_t unit, uint64_t *value);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * The one pull loop: packets from a source, decoded in batches, fed to a tracker, told to a view.
+ * Counts what the summary says, reports faults as they occur. Level 5.
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include "finwait/finwait.h"
+#include "out.h"
+#include "source.h"
+#include "view.h"
+
+struct progress;
+
+struct run {
+    struct source *source;
+    const char *const *inputs; /* names for messages, by packet.file */
+    size_t input_count;
+    bool live;             /* an interface: timers follow the clock while it is idle */
+    bool flush_each_batch; /* somebody waits for the lines */
+    bool connections_only; /* tell the view no transitions (table, whatever the format) */
+    bool verify_checksums;
+    uint64_t max_packets; /* -c, to say why the run ended; the source counts */
+    int64_t every_ns;     /* the view anew each time (table --every); 0: once, at the end */
+    struct fw_tracker_options tracker;
+    const struct view_ops *view;
+    struct view_options *view_options;
+    struct out *out;
+    struct progress *progress;
+    /* A line for the user. */
+    void (*complain)(void *context, const char *text, const char *hint);
+    void *complain_context;
+    /* CLOCK_REALTIME; a hook so that tests have their own. Only asked when live. */
+    fw_time (*now)(void *context);
+    void *now_context;
+};
+
+struct run_result {
+    bool unreadable;        /* exit status 3 */
+    bool partial;           /* exit status 4 */
+    struct summary summary; /* listeners and skipped links are no longer valid */
+};
+
+/* Pulls until the input ends. Returns 0 or -ENOMEM. */
+int run_loop(const struct run *run, struct run_result *result);
+
+/* Ends the loop soon, with the summary. Safe in a signal handler. */
+void run_interrupt(void);
+
+#endif
