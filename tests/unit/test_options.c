@@ -3,7 +3,9 @@
 
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct options options;
 static char error[512], hint[512];
