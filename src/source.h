@@ -9,8 +9,8 @@
 #include "finwait/finwait.h"
 
 enum source_result {
-    SOURCE_END = 0,     /* the input ended; source_fault() says whether as it should */
-    SOURCE_AGAIN = -1,  /* live: nothing at the moment, time may pass; ask again */
+    SOURCE_END = 0,    /* the input ended; source_fault() says whether as it should */
+    SOURCE_AGAIN = -1, /* live only: nothing at the moment, time may pass; ask again */
 };
 
 /* What was wrong with an input. Each is one line for the user, without the program's name, such as
@@ -30,12 +30,12 @@ struct source_fault {
 
 /* Progress and drops, for a progress line and the summary. */
 struct source_stats {
-    uint64_t packets;            /* lent so far (after the BPF filter) */
-    uint64_t filtered;           /* read but not matched by the BPF filter */
-    uint64_t bytes_read;         /* of the files as they are on disk (compressed) */
-    uint64_t bytes_total;        /* 0: unknown (a pipe, a live interface) */
-    uint64_t dropped_kernel;     /* live: ps_drop */
-    uint64_t dropped_interface;  /* live: ps_ifdrop */
+    uint64_t packets;           /* lent so far (after the BPF filter) */
+    uint64_t filtered;          /* read but not matched by the BPF filter */
+    uint64_t bytes_read;        /* of the files as they are on disk (compressed) */
+    uint64_t bytes_total;       /* 0: unknown (a pipe, a live interface) */
+    uint64_t dropped_kernel;    /* live: ps_drop */
+    uint64_t dropped_interface; /* live: ps_ifdrop */
 };
 
 struct source; /* each implementation begins with this */
@@ -85,30 +85,36 @@ struct filter *filter_create(const char *expression, struct source_fault *fault)
 void filter_destroy(struct filter *filter);
 /* Packets of a link type that libpcap cannot filter do not match, and are a fault of the source. */
 bool filter_match(struct filter *filter, const struct fw_packet *packet);
+/* The index-th link type that could not be filtered so far, as a fault; false: there is none. */
+bool filter_fault(const struct filter *filter, size_t index, struct source_fault *fault);
 
 /* Opens files ("-" is standard input), told by their first bytes, merged by time if several; frames
- * are numbered 1.. over all input, before the filter. `filter` may be NULL and is lent. `max_packets`
- * ends the input after so many matched packets; 0: no limit. Returns NULL with *fault filled when any
- * file cannot be opened or is no capture. A pcap or pcapng file without packets is fine. */
+ * are numbered 1.. over all input, before the filter. `filter` may be NULL and is lent.
+ * `max_packets` ends the input after so many matched packets; 0: no limit. Returns NULL with *fault
+ * filled when any file cannot be opened or is no capture. A pcap or pcapng file without packets is
+ * fine. */
 struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
                                  uint64_t max_packets, struct source_fault *fault);
 
 /* Live capture (source_live.c). */
 struct live_options {
     const char *interface;
-    const char *filter;       /* BPF expression, may be NULL */
-    uint32_t snaplen;         /* bytes; 0: default (192) */
-    uint32_t buffer_kib;      /* 0: default (64 MiB) */
-    const char *link_type;    /* -y; NULL: the interface's own */
-    bool no_promiscuous;      /* -p */
-    bool immediate;           /* lines are read by a person */
-    uint64_t max_packets;     /* 0: no limit */
+    const char *filter;    /* BPF expression, may be NULL; see filter_create() for what is wrong */
+    uint32_t snaplen;      /* bytes; 0: default (192) */
+    uint32_t buffer_kib;   /* 0: default (64 MiB) */
+    const char *link_type; /* -y; NULL: the interface's own */
+    bool no_promiscuous;   /* -p */
+    bool immediate;        /* lines are read by a person */
+    uint64_t max_packets;  /* 0: no limit */
 };
 struct source *source_open_live(const struct live_options *options, struct source_fault *fault);
 
 /* Makes the next source_next() of a live source, or of a blocked pipe, return SOURCE_END after what
  * the kernel already has. Safe in a signal handler. */
 void source_interrupt(void);
+bool source_interrupted(void);
+/* Forgets it: sources can be read again. */
+void source_interrupt_clear(void);
 
 /* Interfaces that can be captured on (finwait interfaces, -D), lent one by one. Returns false with
  * *fault filled if they cannot be listed. */

@@ -59,6 +59,10 @@ enum fw_tunnel {
     FW_TUNNEL_IPIP,  /* IPv4 in IPv4 (RFC 2003), IPv4 in IPv6, IPv6 in IPv6 (RFC 2473); id 0 */
     FW_TUNNEL_6IN4,  /* RFC 4213; id 0 */
     FW_TUNNEL_VXLAN, /* RFC 7348; id = VNI */
+    FW_TUNNEL_GENEVE, /* RFC 8926; id = VNI */
+    FW_TUNNEL_GTP,    /* 3GPP TS 29.281, user data; id 0: each direction has its own */
+    FW_TUNNEL_TEREDO, /* RFC 4380; id 0 */
+    FW_TUNNEL_ERSPAN, /* mirrored Ethernet in GRE; id = session */
 };
 
 /* Where an address means what it means: part of a connection's identity. */
@@ -149,6 +153,7 @@ enum fw_verdict {
 enum fw_undecoded {
     FW_UNDECODED_NONE,
     FW_UNDECODED_ESP,     /* IP protocol 50 */
+    FW_UNDECODED_IPCOMP,  /* IP protocol 108: compressed */
     FW_UNDECODED_L2TP,    /* IP protocol 115, UDP port 1701 */
     FW_UNDECODED_GTP,     /* UDP port 2152 */
     FW_UNDECODED_TEREDO,  /* UDP port 3544 */
@@ -173,7 +178,8 @@ enum fw_verdict fw_decode(const struct fw_packet *packet, const struct fw_decode
 const char *fw_link_name(uint16_t link_type);
 bool fw_link_is_decoded(uint16_t link_type);
 
-/* Name of a tunnel: "gre", "ipip", "6in4", "vxlan"; "" for none. */
+/* Name of a tunnel: "gre", "ipip", "6in4", "vxlan", "geneve", "gtp", "teredo", "erspan"; "" for
+ * none. */
 const char *fw_tunnel_name(enum fw_tunnel tunnel);
 const char *fw_undecoded_name(enum fw_undecoded undecoded);
 

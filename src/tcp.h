@@ -1,0 +1,161 @@
+/*
+ * One TCP connection as the wire proves it: the states of both endpoints (docs/states.md).
+ *
+ * A pure machine: a segment and the connection go in, transitions come out. No I/O, no clock, no
+ * allocation; time comes in as a value. Level 1: knows finwait.h only.
+ */
+#ifndef TCP_H
+#define TCP_H
+
+#include "finwait/finwait.h"
+
+/* What the wire can prove of an endpoint: the middle column of the table. */
+enum tcp_proof {
+    SND_SYN,
+    SND_SYN_ACK,
+    SND_ACK_OF_SYN,
+    RCV_ACK_OF_SYN,
+    SND_FIN,
+    SND_ACK_OF_FIN,
+    RCV_ACK_OF_FIN,
+    TIMEOUT_2MSL,
+    TCP_PROOF_COUNT
+};
+
+struct tcp_row {
+    enum fw_state from;
+    enum tcp_proof proof;
+    enum fw_state to;
+    const char *label; /* of the arrow in RFC 9293 figure 5 */
+};
+
+/* The table, in the order of docs/states.md; a test compares the two. */
+extern const struct tcp_row tcp_table[];
+extern const size_t tcp_table_rows;
+
+/* A proof in the words of docs/states.md: "sent SYN". */
+const char *tcp_proof_text(enum tcp_proof proof);
+
+/* What is known of an endpoint (`facts`). */
+enum {
+    END_SEEN = 1 << 0,        /* it sent at least one segment */
+    END_HAS_ISS = 1 << 1,
+    END_HAS_NXT = 1 << 2,
+    END_HAS_RCV = 1 << 3,     /* it sent an ACK number */
+    END_HAS_TS = 1 << 4,
+    END_SYN_OPTIONS = 1 << 5, /* its SYN or SYN+ACK was seen: window_scale is known */
+    END_SCALES = 1 << 6,      /* that SYN had the window scale option */
+    END_PENDING_ACK = 1 << 7, /* it acknowledged what was not seen (states.md 18) */
+    END_FIN_DOUBTED = 1 << 8, /* the pending ACK came with a FIN */
+    END_INFERRED = 1 << 9,    /* its state rests on inference: shown with ? */
+    END_TIMED = 1 << 10,      /* its state was given by a timer of ours: shown with ~ */
+    END_SENT_RST = 1 << 11,   /* CLOSED because it sent a RST */
+    END_GOT_RST = 1 << 12,    /* CLOSED because it received one */
+    END_HELD_ACK = 1 << 13,   /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
+    END_ACKED_FIN = 1 << 14,  /* it acknowledged the peer's FIN at `ack_fin_seq` */
+    END_WINDOW_ZERO = 1 << 15,
+};
+
+struct tcp_end {
+    fw_time since;            /* when `state` was entered */
+    uint64_t path;            /* 4 bits a state, first lowest */
+    uint64_t bytes;
+    uint32_t iss;
+    uint32_t nxt;             /* SND.NXT as its own segments and the peer's ACKs prove it */
+    uint32_t rcv;             /* highest ACK number it sent: its own word for RCV.NXT */
+    uint32_t fin_seq;         /* sequence number of its FIN, with SND_FIN proved */
+    uint32_t ack_fin_seq;     /* its own sequence number when it first acknowledged the peer's FIN */
+    uint32_t pending_ack;
+    uint32_t ts_recent;       /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
+    uint32_t ts_last;         /* last timestamp it sent */
+    uint32_t window;          /* last advertised, scaled */
+    uint32_t packets, data_packets, retransmits;
+    uint16_t facts;
+    uint16_t mss;
+    uint16_t syns, synacks, fins, rsts; /* segments seen, saturating */
+    uint8_t proved;           /* 1 << enum tcp_proof */
+    uint8_t state;            /* enum fw_state */
+    uint8_t alive_state;      /* state before it was CLOSED by a RST, an ACK or a timer */
+    uint8_t window_scale;
+    /* Identity of the last segment, to tell an exact duplicate. */
+    uint16_t last_ip_id, last_checksum;
+    uint32_t last_seq, last_ack;
+    fw_time last_time;
+    uint16_t last_flags;
+    uint8_t path_length;
+};
+
+struct tcp_connection {
+    struct tcp_end end[2]; /* by enum fw_side */
+    fw_time first_time, last_time;
+    fw_time syn_time;      /* the last SYN */
+    fw_time synack_time;   /* the last SYN+ACK */
+    fw_time first_syn_time;
+    fw_time established_time;
+    fw_time timer_base;    /* what the clock of tcp_timer() counts from */
+    int64_t handshake_ns, rtt_client_ns, rtt_server_ns;
+    const char *cause;
+    uint32_t other_iss;    /* of a second SYN+ACK (states.md 7) */
+    uint8_t open, end_kind, closed_by, dir_by; /* enums of finwait.h */
+    bool midstream, lossy, fast_open, simultaneous, has_other_iss, synack_was_bad, has_sack;
+};
+
+enum { TCP_MAX_TRANSITIONS = 12 };
+
+/* What one segment, or one timer, did. */
+struct tcp_result {
+    struct fw_transition transitions[TCP_MAX_TRANSITIONS];
+    size_t count;
+    enum fw_note note;
+};
+
+/* Where a segment belongs that carries a SYN to a tuple already known. */
+enum tcp_syn {
+    TCP_SYN_SAME,      /* part of this connection */
+    TCP_SYN_NEW,       /* a new connection; this one is over */
+    TCP_SYN_HOLD,      /* a new one, but this one lives until its end answers (states.md 2, 27) */
+    TCP_SYN_SUSPECT,   /* inside a synchronised connection: the answer decides (states.md 15) */
+};
+enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_side from,
+                              const struct fw_segment *segment);
+
+/* Starts a connection at its first segment. `from` is the role that its sender gets; see
+ * tcp_first_role(). */
+void tcp_init(struct tcp_connection *connection, const struct fw_segment *first);
+
+/* The role of the sender of a connection's first segment, by SYN, SYN+ACK, or lower port. */
+enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_by);
+
+/* Takes one segment sent by `from`. */
+void tcp_step(struct tcp_connection *connection, enum fw_side from,
+              const struct fw_segment *segment, struct tcp_result *result);
+
+/* Takes an ICMP error about a segment that `from` had sent. */
+void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
+              const struct fw_segment *quoted, struct tcp_result *result);
+
+/* Which clock runs. */
+enum tcp_timer {
+    TCP_TIMER_NONE,
+    TCP_TIMER_SYN,        /* half-open: since the last SYN or SYN+ACK */
+    TCP_TIMER_TIME_WAIT,  /* 2MSL since TIME_WAIT was entered or restarted */
+    TCP_TIMER_FIN_WAIT_2, /* orphaned FIN_WAIT_2 */
+    TCP_TIMER_CLOSED,     /* both ends are done: a tombstone */
+    TCP_TIMER_COUNT
+};
+enum tcp_timer tcp_timer(const struct tcp_connection *connection);
+
+/* The clock ran out at `now`. */
+void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_time now,
+                 struct tcp_result *result);
+
+/* Both ends are CLOSED, or one is and the other was never heard. */
+bool tcp_is_over(const struct tcp_connection *connection);
+
+/* The segment answers, with the numbers of an attempt at `iss`, `nxt`. */
+bool tcp_acks_attempt(const struct fw_segment *segment, uint32_t iss, uint32_t nxt);
+
+/* Copies what is known into *record, except identity, tunnel and interop keys. */
+void tcp_describe(const struct tcp_connection *connection, struct fw_connection *record);
+
+#endif

@@ -1,0 +1,634 @@
+#include "lab.h"
+
+#include <string.h>
+
+static const char *const state_names[] = {
+    [CLOSED] = "CLOSED",           [LISTEN] = "LISTEN",
+    [SYN_SENT] = "SYN_SENT",       [SYN_RECEIVED] = "SYN_RECEIVED",
+    [ESTABLISHED] = "ESTABLISHED", [FIN_WAIT_1] = "FIN_WAIT_1",
+    [FIN_WAIT_2] = "FIN_WAIT_2",   [CLOSE_WAIT] = "CLOSE_WAIT",
+    [CLOSING] = "CLOSING",         [LAST_ACK] = "LAST_ACK",
+    [TIME_WAIT] = "TIME_WAIT",
+};
+
+static enum tcp_state present(const struct half *half)
+{
+    return half->history[half->now];
+}
+
+static void raise(bool *has, uint32_t *highest, uint32_t value)
+{
+    if (!*has || seq_at_least(value, *highest))
+        *highest = value;
+    *has = true;
+}
+
+static void give_reason(char reason[static REASON_ROOM], int *at, int clock, const char *text)
+{
+    snprintf(reason, REASON_ROOM, "%s", text);
+    *at = clock;
+}
+
+/* ---- what the kernels say ---------------------------------------------------------------------
+ */
+
+static enum tcp_state ask(const struct lab *lab, const struct connection *connection,
+                          enum host host)
+{
+    const struct half *half = &connection->half[host];
+    const enum tcp_state state = diag_state(lab->kernels[host].diag_fd, &connection->end[host],
+                                            &connection->end[other(host)]);
+    return state == LISTEN && half->opened ? CLOSED : state;
+}
+
+struct connection *truth_connection(struct lab *lab, const struct frame *frame)
+{
+    const struct endpoint *from = &frame->segment.from, *to = &frame->segment.to;
+    for (int i = 0; i < lab->connection_count; i++) {
+        struct connection *connection = &lab->connections[i];
+        if (endpoint_equal(&connection->end[frame->from], from) &&
+            endpoint_equal(&connection->end[other(frame->from)], to))
+            return connection;
+    }
+    if (lab->connection_count == CONNECTION_ROOM)
+        return NULL;
+    struct connection *connection = &lab->connections[lab->connection_count++];
+    connection->opener = frame->from;
+    connection->end[frame->from] = *from;
+    connection->end[other(frame->from)] = *to;
+    connection->half[frame->from].history[0] = CLOSED;
+    connection->half[other(frame->from)].history[0] = ask(lab, connection, other(frame->from));
+    return connection;
+}
+
+static void append(struct half *half, enum tcp_state state)
+{
+    if (half->now + 1 == HISTORY_ROOM) { /* forget the older half */
+        const int cut = HISTORY_ROOM / 2;
+        memmove(half->history, half->history + cut,
+                (HISTORY_ROOM - cut) * sizeof(half->history[0]));
+        half->now -= cut;
+        half->since = half->since > cut ? half->since - cut : 0;
+    }
+    half->history[++half->now] = state;
+    if (state != CLOSED && state != LISTEN)
+        half->opened = true;
+}
+
+static void note_change(struct lab *lab, struct half *half, enum cause cause, const char *what)
+{
+    switch (cause) {
+    case BY_APP:
+    case BY_TIMER:
+        if (!half->spoke)
+            give_reason(half->silent, &half->silent_clock, lab->clock, what);
+        break;
+    case BY_HIDDEN_FRAME:
+    case BY_TAPPED_FRAME:
+        break; /* truth_arrived() and the ACK numbers say what was seen of it */
+    }
+}
+
+void truth_begin(struct lab *lab)
+{
+    lab->clock++;
+    for (int i = 0; i < lab->connection_count; i++)
+        lab->connections[i].half[CLIENT].spoke = lab->connections[i].half[SERVER].spoke = false;
+}
+
+void truth_observe(struct lab *lab, enum cause cause, const char *what)
+{
+    for (int i = 0; i < lab->connection_count; i++) {
+        for (enum host host = CLIENT; host <= SERVER; host++) {
+            struct half *half = &lab->connections[i].half[host];
+            const enum tcp_state state = ask(lab, &lab->connections[i], host);
+            if (state == present(half))
+                continue;
+            append(half, state);
+            note_change(lab, half, cause, what);
+        }
+    }
+}
+
+/* ---- what became of frames --------------------------------------------------------------------
+ */
+
+/* A new ISN: the numbers of the old connection mean nothing any more, the states stay known. */
+static void forget_numbers(struct half *half)
+{
+    struct half fresh = { 0 };
+    memcpy(fresh.history, half->history, sizeof(fresh.history));
+    fresh.now = half->now;
+    fresh.since = half->since;
+    fresh.since_hidden = half->since_hidden;
+    fresh.opened = half->opened;
+    fresh.heard = half->heard;
+    fresh.spoke = half->spoke;
+    *half = fresh;
+}
+
+static bool crossed_open(const struct half *peer)
+{
+    return peer->has_isn && present(peer) == SYN_SENT && !peer->has_acked;
+}
+
+static void sent_syn(struct connection *connection, const struct frame *frame)
+{
+    struct half *half = &connection->half[frame->from];
+    struct half *peer = &connection->half[other(frame->from)];
+    const bool synack = frame->segment.flags & TCP_ACK;
+    if (half->has_isn && half->isn == frame->segment.seq) {
+        half->synack_sent |= synack;
+        return;
+    }
+    forget_numbers(half);
+    half->has_isn = true;
+    half->isn = half->snd_nxt = frame->segment.seq;
+    half->synack_sent = synack;
+    if (synack || crossed_open(peer))
+        return;
+    connection->generation++;
+    connection->opener = frame->from;
+    peer->heard = false;
+    if (present(peer) == CLOSED || present(peer) == LISTEN) {
+        peer->opened = false;
+        forget_numbers(peer);
+    }
+}
+
+void truth_sent(struct lab *lab, struct frame *frame)
+{
+    const struct segment *segment = &frame->segment;
+    struct half *half = &frame->connection->half[frame->from];
+    half->spoke = true;
+    frame->sent_clock = lab->clock;
+    if (segment->icmp)
+        return;
+    if ((segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN)
+        sent_syn(frame->connection, frame);
+    if (segment->flags & TCP_RST)
+        return;
+    const uint32_t end = segment->seq + segment->length;
+    if (seq_at_least(end, half->snd_nxt))
+        half->snd_nxt = end;
+    if (segment->flags & TCP_FIN) {
+        half->fin_sent = true;
+        half->fin_end = end;
+    }
+    if (segment->flags & TCP_ACK)
+        raise(&half->has_acked, &half->acked, segment->ack);
+}
+
+void truth_placed(struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    const struct segment *segment = &frame->segment;
+    frame->sent_index = half->now;
+    frame->moved_sender = half->now > 0 && present(half) == CLOSED &&
+                          half->history[half->now - 1] != CLOSED && !half->rst_told;
+    half->cookie = (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
+                   (present(half) == LISTEN || present(half) == CLOSED);
+}
+
+void truth_forged(struct lab *lab, struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    frame->sent_clock = lab->clock;
+    frame->sent_index = half->now;
+    frame->forged = true;
+    if (frame->segment.icmp)
+        return;
+    if (frame->segment.flags & (TCP_SYN | TCP_FIN | TCP_RST))
+        give_reason(half->forged, &half->forged_clock, lab->clock,
+                    "a frame was forged in its name; no observer can tell before it sends again");
+    if (frame->segment.flags & TCP_FIN) {
+        half->forged_fin = true;
+        half->forged_fin_end = frame->segment.seq + frame->segment.length;
+    }
+}
+
+/* It has sent again, later: whatever was unknown of it, its own frame now says. */
+static void end_reasons(struct half *half, const struct frame *frame)
+{
+    if (frame->sent_clock > half->silent_clock)
+        half->silent[0] = '\0';
+    if (frame->sent_clock > half->reset_clock)
+        half->reset[0] = '\0';
+    if (frame->sent_clock <= half->forged_clock)
+        return;
+    /* A forged FIN is disproved only by other bytes at its place. */
+    const uint32_t end = frame->segment.seq + frame->segment.length;
+    if (!half->forged_fin || (frame->segment.length && seq_at_least(end, half->forged_fin_end))) {
+        half->forged[0] = '\0';
+        half->forged_fin = false;
+    }
+}
+
+static void tapped_own(struct half *half, const struct frame *frame)
+{
+    const struct segment *segment = &frame->segment;
+    if (frame->sent_index > half->since)
+        half->since = frame->sent_index;
+    half->heard = true;
+    end_reasons(half, frame);
+    if (segment->flags & TCP_RST) {
+        half->rst_told |= present(half) == CLOSED;
+        return;
+    }
+    if (segment->flags & TCP_FIN)
+        half->fin_tapped = true;
+    if (segment->flags & (TCP_SYN | TCP_FIN)) { /* sent again: it does not know of that ACK */
+        if (frame->sent_clock > half->ack_missing_clock)
+            half->has_ack_missing = false;
+        if ((segment->flags & TCP_SYN) && frame->sent_clock > half->ack_seen_clock)
+            half->has_ack_seen = false;
+    }
+    if (segment->flags & TCP_ACK)
+        raise(&half->has_acked_tapped, &half->acked_tapped, segment->ack);
+}
+
+void truth_tapped(struct lab *lab, struct frame *frame)
+{
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    frame->tapped = true;
+    if (frame->segment.icmp)
+        return;
+    if (!frame->forged)
+        tapped_own(&frame->connection->half[frame->from], frame);
+    if ((frame->segment.flags & (TCP_ACK | TCP_RST)) == TCP_ACK) {
+        raise(&peer->has_ack_seen, &peer->ack_seen, frame->segment.ack);
+        peer->ack_seen_clock = lab->clock;
+    }
+}
+
+void truth_arrived(struct lab *lab, struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const struct segment *segment = &frame->segment;
+    if (segment->icmp)
+        return;
+    if (segment->flags & TCP_RST) {
+        if (present(peer) == CLOSED && frame->tapped)
+            peer->rst_told = true;
+        if (present(peer) == CLOSED && !frame->tapped)
+            give_reason(peer->reset, &peer->reset_clock, lab->clock,
+                        "a RST reached it unseen by the tap");
+        if (!frame->tapped && frame->moved_sender)
+            give_reason(half->reset, &half->reset_clock, lab->clock,
+                        "its RST never passed the tap");
+        return;
+    }
+    if (segment->flags & TCP_ACK)
+        raise(&peer->has_ack_got, &peer->ack_got, segment->ack);
+    if ((segment->flags & TCP_FIN) && !frame->forged)
+        half->fin_got = true;
+}
+
+void truth_lost(struct lab *lab, struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const struct segment *segment = &frame->segment;
+    if (segment->icmp)
+        return;
+    if (segment->flags & TCP_RST) {
+        if (frame->tapped)
+            give_reason(peer->reset, &peer->reset_clock, lab->clock,
+                        "a RST to it passed the tap and was lost after it");
+        else if (frame->moved_sender)
+            give_reason(half->reset, &half->reset_clock, lab->clock,
+                        "its RST was lost before the tap");
+    } else if (frame->tapped && (segment->flags & TCP_ACK)) {
+        raise(&peer->has_ack_missing, &peer->ack_missing, segment->ack);
+        peer->ack_missing_clock = lab->clock;
+    }
+}
+
+/* ---- what a tap could know --------------------------------------------------------------------
+ */
+
+/* Ahead: an observer must think that it has gone further than it has.  Behind: it has gone further
+ * than an observer can see, which rule (b) allows until its next frame. */
+struct doubt {
+    const char *reason;
+    bool ahead;
+};
+
+static const struct doubt no_doubt = { NULL, false };
+
+static struct doubt ahead(const char *reason)
+{
+    return (struct doubt){ reason, true };
+}
+
+static struct doubt behind(const char *reason)
+{
+    return (struct doubt){ reason, false };
+}
+
+static bool in_flight(const struct lab *lab, const struct connection *connection, enum host from,
+                      uint8_t flag)
+{
+    for (int i = 0; i < lab->flight_count; i++) {
+        const struct frame *frame = lab->flight[i];
+        if (frame->connection == connection && frame->from == from && !frame->forged &&
+            !frame->tapped && (frame->segment.flags & flag))
+            return true;
+    }
+    return false;
+}
+
+static bool covers(bool has, uint32_t ack, uint32_t end)
+{
+    return has && seq_at_least(ack, end);
+}
+
+/* States that the endpoint's own FIN leads to, and the peer's. */
+static bool is_after_own_fin(enum tcp_state state, const struct half *half)
+{
+    switch (state) {
+    case FIN_WAIT_1:
+    case FIN_WAIT_2:
+    case CLOSING:
+    case LAST_ACK:
+    case TIME_WAIT:
+        return true;
+    case CLOSED:
+        return half->fin_sent;
+    case LISTEN:
+    case SYN_SENT:
+    case SYN_RECEIVED:
+    case ESTABLISHED:
+    case CLOSE_WAIT:
+        return false;
+    }
+    return false;
+}
+
+static bool is_after_peers_fin(enum tcp_state state, const struct half *half,
+                               const struct half *peer)
+{
+    switch (state) {
+    case CLOSE_WAIT:
+    case CLOSING:
+    case LAST_ACK:
+    case TIME_WAIT:
+        return true;
+    case CLOSED:
+        return half->fin_sent && peer->fin_got;
+    case LISTEN:
+    case SYN_SENT:
+    case SYN_RECEIVED:
+    case ESTABLISHED:
+    case FIN_WAIT_1:
+    case FIN_WAIT_2:
+        return false;
+    }
+    return false;
+}
+
+static struct doubt doubt_syn(const struct lab *lab, const struct connection *connection,
+                              enum host host, enum tcp_state state)
+{
+    const struct half *half = &connection->half[host];
+    const bool half_open = state == SYN_RECEIVED || (half->cookie && state == LISTEN);
+    if (half_open && covers(half->has_ack_seen, half->ack_seen, half->isn + 1)) {
+        if (covers(half->has_ack_missing, half->ack_missing, half->isn + 1))
+            return ahead("the ACK of its SYN passed the tap and was lost after it");
+        if (covers(half->has_ack_got, half->ack_got, half->isn + 1))
+            return ahead(
+                "its kernel did not take the ACK of its SYN (accept queue full, or deferred)");
+        return ahead("the ACK of its SYN has passed the tap and not arrived yet");
+    }
+    if ((state == ESTABLISHED || state == CLOSE_WAIT) && half->synack_sent &&
+        covers(half->has_ack_got, half->ack_got, half->isn + 1) &&
+        !covers(half->has_ack_seen, half->ack_seen, half->isn + 1))
+        return behind("the ACK of its SYN reached it unseen by the tap");
+    if (state == ESTABLISHED && half->has_acked && !half->has_acked_tapped &&
+        !in_flight(lab, connection, host, TCP_ACK))
+        return behind("its ACK of the peer's SYN never passed the tap");
+    return no_doubt;
+}
+
+static struct doubt doubt_own_fin(const struct lab *lab, const struct connection *connection,
+                                  enum host host, enum tcp_state state, bool is_sender)
+{
+    const struct half *half = &connection->half[host];
+    if (!half->fin_sent)
+        return behind("close() was called; its FIN still waits behind unsent data");
+    if (!half->fin_tapped) {
+        if (!in_flight(lab, connection, host, TCP_FIN))
+            return behind("its FIN never passed the tap");
+        return is_sender ? behind("its FIN has not passed the tap yet") : no_doubt;
+    }
+    const bool unacked = state == FIN_WAIT_1 || state == CLOSING || state == LAST_ACK;
+    if (unacked && covers(half->has_ack_seen, half->ack_seen, half->fin_end) &&
+        !covers(half->has_ack_got, half->ack_got, half->fin_end)) {
+        if (covers(half->has_ack_missing, half->ack_missing, half->fin_end))
+            return ahead("the ACK of its FIN passed the tap and was lost after it");
+        return no_doubt; /* still under way, or its FIN was sent again since */
+    }
+    if (!unacked && !covers(half->has_ack_seen, half->ack_seen, half->fin_end) &&
+        covers(half->has_ack_got, half->ack_got, half->fin_end))
+        return behind("the ACK of its FIN reached it unseen by the tap");
+    return no_doubt;
+}
+
+static struct doubt doubt_peers_fin(const struct lab *lab, const struct connection *connection,
+                                    enum host host)
+{
+    const struct half *half = &connection->half[host];
+    const struct half *peer = &connection->half[other(host)];
+    if (peer->fin_got && !peer->fin_tapped)
+        return behind("the peer's FIN reached it unseen by the tap");
+    if (peer->fin_got && covers(half->has_acked, half->acked, peer->fin_end) &&
+        !covers(half->has_acked_tapped, half->acked_tapped, peer->fin_end) &&
+        !in_flight(lab, connection, host, TCP_ACK))
+        return behind("its ACK of the peer's FIN never passed the tap");
+    return no_doubt;
+}
+
+static struct doubt doubt_state(const struct lab *lab, const struct connection *connection,
+                                enum host host, enum tcp_state state, bool is_sender)
+{
+    const struct half *half = &connection->half[host];
+    if (half->silent[0])
+        return behind(half->silent);
+    if (half->forged[0] && !(half->rst_told && present(half) == CLOSED))
+        return ahead(half->forged);
+    if (half->reset[0])
+        return (struct doubt){ half->reset, present(half) != CLOSED };
+    if (half->rst_told)
+        return no_doubt;
+    struct doubt doubt = doubt_syn(lab, connection, host, state);
+    if (!doubt.reason && is_after_own_fin(state, half))
+        doubt = doubt_own_fin(lab, connection, host, state, is_sender);
+    if (!doubt.reason && is_after_peers_fin(state, half, &connection->half[other(host)]))
+        doubt = doubt_peers_fin(lab, connection, host);
+    return doubt;
+}
+
+/* Why no observer could know this side's state; NULL if one could, within the rule.  FRAME is NULL
+ * when the link is quiet. */
+static const char *hidden(const struct lab *lab, const struct connection *connection,
+                          enum host host, const struct frame *frame)
+{
+    const struct half *half = &connection->half[host];
+    const bool is_sender = frame && frame->from == host && !frame->forged;
+    const struct doubt doubt = doubt_state(lab, connection, host, present(half), is_sender);
+    if (!doubt.reason || !frame)
+        return doubt.reason;
+    if (!is_sender) /* its state at its last frame will do, if that one was known */
+        return doubt.ahead || half->since_hidden ? doubt.reason : NULL;
+    const enum tcp_state then = half->history[frame->sent_index];
+    if (then == present(half))
+        return doubt.reason;
+    return doubt_state(lab, connection, host, then, true).reason;
+}
+
+/* ---- records ----------------------------------------------------------------------------------
+ */
+
+/* Keys that have nothing to say are left out: the recordings are committed. */
+static void put_text(FILE *out, const char *key, const char *text)
+{
+    if (!text || !*text)
+        return;
+    fprintf(out, ",\"%s\":\"", key);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+static void put_flag(FILE *out, const char *key, bool value)
+{
+    if (value)
+        fprintf(out, ",\"%s\":true", key);
+}
+
+static void put_endpoint(FILE *out, const char *side, const struct endpoint *end)
+{
+    char addr[ADDR_TEXT];
+    endpoint_addr_text(end, addr);
+    fprintf(out, ",\"%s_addr\":\"%s\",\"%s_port\":%u", side, addr, side, end->port);
+}
+
+static void put_since(FILE *out, const char *side, const struct half *half, int from)
+{
+    fprintf(out, ",\"%s_since\":\"", side);
+    for (int i = from; i <= half->now; i++)
+        fprintf(out, "%s%s", i > from ? " " : "", state_names[half->history[i]]);
+    fputc('"', out);
+}
+
+static void put_side(struct lab *lab, const struct connection *connection, enum host host,
+                     const struct frame *frame)
+{
+    static const char *const keys[2][3] = { { "client_unheard", "client_hidden", "client_rfc" },
+                                            { "server_unheard", "server_hidden", "server_rfc" } };
+    const struct half *half = &connection->half[host];
+    const bool is_client = host == connection->opener;
+    const char *const *key = keys[!is_client];
+    const bool is_sender = frame && frame->from == host && !frame->forged;
+    const enum tcp_state state = is_sender ? half->history[frame->sent_index] : present(half);
+    put_text(lab->truth, is_client ? "client" : "server", state_names[state]);
+    if (frame && half->since != half->now)
+        put_since(lab->truth, is_client ? "client" : "server", half, half->since);
+    put_flag(lab->truth, key[0], !half->heard);
+    put_text(lab->truth, key[1], hidden(lab, connection, host, frame));
+    if (half->cookie && (state == LISTEN || state == CLOSED))
+        put_text(lab->truth, key[2],
+                 "SYN_RECEIVED, section 3.10.7.2: a SYN cookie keeps the state in the packet");
+}
+
+static const char *sender_name(const struct connection *connection, const struct frame *frame)
+{
+    if (frame->segment.icmp)
+        return "wire";
+    return frame->from == connection->opener ? "client" : "server";
+}
+
+static void put_frame(struct lab *lab, const struct connection *connection,
+                      const struct frame *frame, const char *fate)
+{
+    const struct half *half = &connection->half[frame->from];
+    put_text(lab->truth, "from", sender_name(connection, frame));
+    put_flag(lab->truth, "stale",
+             !frame->forged && (frame->sent_index != half->now || frame->sent_index < half->since));
+    put_flag(lab->truth, "forged", frame->forged);
+    put_text(lab->truth, "fate", fate);
+}
+
+/* FRAME is NULL when the link is quiet. */
+static void put_record(struct lab *lab, const struct connection *connection,
+                       const struct frame *frame, const char *fate)
+{
+    fprintf(lab->truth, "{\"frame\":%d", lab->frame_count);
+    put_side(lab, connection, connection->opener, frame);
+    put_side(lab, connection, other(connection->opener), frame);
+    if (frame)
+        put_frame(lab, connection, frame, fate);
+    put_flag(lab->truth, "quiet", !frame);
+    put_endpoint(lab->truth, "client", &connection->end[connection->opener]);
+    put_endpoint(lab->truth, "server", &connection->end[other(connection->opener)]);
+    if (connection->generation > 1)
+        fprintf(lab->truth, ",\"generation\":%d", connection->generation);
+    put_text(lab->truth, "did", lab->did);
+    fputs("}\n", lab->truth);
+    lab->did[0] = '\0';
+}
+
+void truth_record(struct lab *lab, const struct frame *frame, const char *fate)
+{
+    put_record(lab, frame->connection, frame, fate);
+    if (!frame->forged)
+        frame->connection->half[frame->from].since_hidden =
+            hidden(lab, frame->connection, frame->from, frame);
+}
+
+void truth_record_quiet(struct lab *lab)
+{
+    for (int i = 0; i < lab->connection_count && lab->frame_count; i++) {
+        struct connection *connection = &lab->connections[i];
+        put_record(lab, connection, NULL, NULL);
+        for (enum host host = CLIENT; host <= SERVER; host++) {
+            struct half *half = &connection->half[host];
+            if (!half->heard || hidden(lab, connection, host, NULL))
+                continue;
+            half->since = half->now; /* known from here on: no going back before it */
+            half->since_hidden = false;
+        }
+    }
+}
+
+bool truth_answer_due(const struct lab *lab)
+{
+    for (int i = 0; i < lab->connection_count; i++) {
+        for (enum host host = CLIENT; host <= SERVER; host++) {
+            const struct half *half = &lab->connections[i].half[host];
+            const struct half *peer = &lab->connections[i].half[other(host)];
+            const enum tcp_state state = present(half);
+            if ((state == CLOSE_WAIT || state == CLOSING || state == TIME_WAIT) && peer->fin_got &&
+                !covers(half->has_acked, half->acked, peer->fin_end))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool truth_all_acked(const struct lab *lab)
+{
+    for (int i = 0; i < lab->connection_count; i++) {
+        for (enum host host = CLIENT; host <= SERVER; host++) {
+            const struct half *half = &lab->connections[i].half[host];
+            if (half->has_isn && present(half) != CLOSED &&
+                !covers(half->has_ack_got, half->ack_got, half->snd_nxt))
+                return false;
+        }
+    }
+    return true;
+}
