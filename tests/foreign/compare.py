@@ -226,25 +226,36 @@ ONE_STEP_LESS = {
 }
 
 
-def last_senders(path):
-    """Who sent the last segment of each tuple of a pcap file of link type RAW."""
-    data, at, senders = path.read_bytes(), 24, {}
-    while at + 16 <= len(data):
-        captured, = struct.unpack_from('<8xI', data, at)
-        packet = data[at + 16:at + 16 + captured]
+def segments(path):
+    """Tuple, sender, flags and time of the TCP segments of a plain pcap file of link type Ethernet
+    or RAW: as much of a decoder as the questions below need. Other files: none."""
+    data, at = path.read_bytes(), 24
+    if data[:4] not in (b'\xd4\xc3\xb2\xa1', b'\x4d\x3c\xb2\xa1'):
+        return
+    link = {1: 14, 101: 0}.get(struct.unpack_from('<I', data, 20)[0])
+    unit = 1000 if data[0] == 0xd4 else 1
+    while link is not None and at + 16 <= len(data):
+        seconds, fraction, captured = struct.unpack_from('<III', data, at)
+        packet = data[at + 16 + link:at + 16 + captured]
+        ethertype = data[at + 28:at + 30] if link else b'\x08\x00'
         at += 16 + captured
-        if packet[0] >> 4 == 4:
-            protocol, tcp, addresses = packet[9], (packet[0] & 15) * 4, (12, 16, 4)
-        else:
-            protocol, tcp, addresses = packet[6], 40, (8, 24, 16)
-        if protocol != 6:
+        if ethertype not in (b'\x08\x00', b'\x86\xdd') or len(packet) < 40:
             continue
-        source, target, size = addresses
+        if packet[0] >> 4 == 4:
+            protocol, tcp, (source, target, size) = packet[9], (packet[0] & 15) * 4, (12, 16, 4)
+        else:
+            protocol, tcp, (source, target, size) = packet[6], 40, (8, 24, 16)
+        if protocol != 6 or len(packet) < tcp + 20:
+            continue
         ports = struct.unpack_from('>HH', packet, tcp)
         a = address(packet[source:source + size]), ports[0]
         b = address(packet[target:target + size]), ports[1]
-        senders[pair(a, b)] = a
-    return senders
+        yield pair(a, b), a, packet[tcp + 13], seconds * 10**9 + fraction * unit
+
+
+def last_senders(path):
+    """Who sent the last segment of each tuple."""
+    return {tuple_: sender for tuple_, sender, _, _ in segments(path)}
 
 
 def compare_packetdrill(row, finwait, agreement):
@@ -270,43 +281,59 @@ def compare_packetdrill(row, finwait, agreement):
     agreement.compare('end_states', label, theirs, tuple(ours))
 
 
-def is_lone_rst(row):
-    """A RST that nothing went before or after makes no connection."""
-    packets = int(row['pkts_a']) + int(row['pkts_b'])
-    return packets == int(row['rst_a']) + int(row['rst_b'])
-
-
 COUNTS = {'syn': 'syns', 'synack': 'synacks', 'fin': 'fins', 'rst': 'rsts', 'data': 'data_packets'}
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+
+class LeadingRsts:
+    """RSTs that nothing on their tuple went before: they make no connection, and whatever else their
+    segments say is in no record of finwait."""
+
+    def __init__(self, path):
+        self.counts = defaultdict(lambda: defaultdict(int))  # of (tuple, sender): by column
+        self.until = {}  # of a tuple: when the first other segment goes by
+        for tuple_, sender, flags, time in segments(path):
+            if tuple_ in self.until:
+                continue
+            if not flags & RST:
+                self.until[tuple_] = time
+                continue
+            counts = self.counts[tuple_, sender]
+            counts['rst'] += 1
+            counts['fin'] += bool(flags & FIN)
+            counts['syn'] += flags & (SYN | ACK) == SYN
+            counts['synack'] += flags & (SYN | ACK) == SYN | ACK
 
 
 def total(connections, key, ends):
     return tuple(sum(c.counts(key, end) for c in connections) for end in ends)
 
 
-def compare_tshark(rows, finwait, agreement):
+def compare_tshark(rows, finwait, leading, agreement):
     """The streams of one tuple, in order. Where both sides see as many connections they are taken
     one by one, else the counts of all together are compared."""
     capture = rows[0]['file']
     ends = endpoint(rows[0], 'a_addr', 'a_port'), endpoint(rows[0], 'b_addr', 'b_port')
-    rows = [row for row in rows if not is_lone_rst(row)]
     found = finwait.connections(capture, False, pair(*ends))
-    if not rows and not found:
-        return
+    lone = [leading.counts.get((pair(*ends), end), {}) for end in ends]
     groups = [([row], [c]) for row, c in zip(rows, found)]
-    if len(rows) != len(found):
+    if len(rows) != len(found) or any(lone):
         groups = [(rows, found)]
     for theirs, ours in groups:
-        label = name(capture, *ends, theirs[0]['first_ts'] if theirs else None)
+        label = name(capture, *ends, theirs[0]['first_ts'])
         for column, key in COUNTS.items():
-            want = tuple(0 for _ in ends)
+            want = tuple(-counts.get(column, 0) for counts in lone)
             for row in theirs:
                 swapped = endpoint(row, 'a_addr', 'a_port') != ends[0]
                 counts = int(row[column + '_a']), int(row[column + '_b'])
                 want = tuple(map(sum, zip(want, reversed(counts) if swapped else counts)))
             agreement.compare(column, label, want, total(ours, key, ends))
     for row in rows:
+        start = nanoseconds(row['first_ts'])
+        if any(lone) and start < leading.until.get(pair(*ends), start + 1):
+            continue
         label = name(capture, *ends, row['first_ts'])
-        same = [c for c in found if c.first == nanoseconds(row['first_ts'])]
+        same = [c for c in found if c.first == start]
         if same:
             agreement.compare('completeness', label, int(row['compl']),
                               same[0].record['completeness'])
@@ -321,7 +348,7 @@ SURICATA_STATES = {
 
 
 def compare_suricata(row, finwait, agreement):
-    if row['event_type'] != 'flow' or row['reliability'] != 'A':
+    if row['event_type'] != 'flow' or row['reliability'] == 'C':
         return
     found = finwait.connections(row['file'])
     if row['src_ip'] != '-' and row['dest_port'] != '-':
@@ -333,7 +360,7 @@ def compare_suricata(row, finwait, agreement):
     else:
         return  # the row does not say which of several
     state = found[0].record['server_state'] if found else None
-    if row['tcp_state'] != '-':
+    if row['tcp_state'] != '-' and row['reliability'] == 'A':
         agreement.compare('tcp_state', label, row['tcp_state'],
                           SURICATA_STATES.get(state, str(state).lower()))
     other = json.loads(row['other_match']) if row['other_match'] != '-' else {}
@@ -411,8 +438,11 @@ def main():
         compare_zeek(row, finwait, agreement)
     for row in packetdrill:
         compare_packetdrill(row, finwait, agreement)
-    for rows in streams.values():
-        compare_tshark(rows, finwait, agreement)
+    leading = {}
+    for (capture, _), rows in streams.items():
+        if capture not in leading:
+            leading[capture] = LeadingRsts(folder / capture)
+        compare_tshark(rows, finwait, leading[capture], agreement)
     for row in suricata:
         compare_suricata(row, finwait, agreement)
     return 1 if report(agreement, finwait, options.verbose) else 0
