@@ -41,6 +41,7 @@ enum { HELD_SYNS = 8 };
 struct held {
     uint64_t id;
     bool suspect; /* states.md 15: no connection of its own yet */
+    bool disowned; /* its sender answered with a RST, and the SYN does not look like its own */
     size_t count;
     struct fw_segment syns[HELD_SYNS];
 };

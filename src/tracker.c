@@ -176,7 +176,7 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
 
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    if (flow->held && !flow->held->suspect && end != FW_END_REUSED) {
+    if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
         promote_held(tracker, flow, end);
         return;
     }
@@ -216,7 +216,7 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
     tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
     if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (flow->held->suspect) {
+        if (flow->held->suspect || flow->held->disowned) {
             free(flow->held);
             flow->held = NULL;
         } else {
@@ -382,8 +382,8 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     free(held);
 }
 
-static int hold_syn(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
-                    bool suspect)
+static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side from,
+                    const struct fw_segment *segment, bool suspect)
 {
     struct held *held = flow->held;
     if (!held) {
@@ -395,11 +395,25 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, const struct 
     }
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
+    struct tcp_result result;
+    const fw_time old_base = flow->tcp.timer_base;
+    tcp_hold_syn(&flow->tcp, from, segment, &result);
+    requeue(tracker, flow, old_base);
+    tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
 }
 
+static enum fw_side held_side(const struct flow *flow)
+{
+    struct flow_key key;
+    bool from_low;
+    flow_key_of(&flow->held->syns[0], &key, &from_low);
+    return side_from(flow, from_low);
+}
+
 /* Does this segment belong to the attempt that the held SYN made? */
-static bool is_of_held(const struct flow *flow, const struct fw_segment *segment)
+static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
+                       const struct fw_segment *segment)
 {
     const struct fw_segment *syn = &flow->held->syns[0];
     const uint32_t nxt = syn->seq + 1 + syn->payload_bytes;
@@ -407,9 +421,13 @@ static bool is_of_held(const struct flow *flow, const struct fw_segment *segment
                              memcmp(syn->from.addr, segment->from.addr, sizeof(syn->from.addr)) == 0;
     if (from_holder)
         return !(segment->flags & FW_SYN) && segment->seq - syn->seq - 1 <= syn->payload_bytes;
-    if (!(segment->flags & (FW_SYN | FW_RST)))
+    if (!(segment->flags & (FW_SYN | FW_RST)) || !tcp_acks_attempt(segment, syn->seq, nxt))
         return false;
-    return tcp_acks_attempt(segment, syn->seq, nxt);
+    /* Linux: a half-open request answers a SYN in its window with RST, and is gone; if that SYN was
+     * forged, the client is not. */
+    const struct tcp_end *holder = &flow->tcp.end[holder_side];
+    return !(segment->flags & FW_RST) || (holder->facts & END_RESTARTED) ||
+           flow->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
 }
 
 /* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or to a
@@ -423,38 +441,43 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     const enum fw_side from = side_from(flow, from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
 
-    if (flow->held && is_of_held(flow, segment)) {
+    if (flow->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
         *routed = flow_find(tracker->flows, &key, hash);
         return *routed ? 0 : -ENOMEM;
     }
+    if (flow->held && (segment->flags & FW_RST) && from == held_side(flow) &&
+        !(flow->tcp.end[from].facts & END_RESTARTED))
+        flow->held->disowned = true;
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
-    enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
-    if (kind == TCP_SYN_HOLD || kind == TCP_SYN_SUSPECT) {
-        const bool again = flow->held && flow->held->syns[0].seq == segment->seq;
-        if (flow->held && !again && flow->held->suspect) {
-            free(flow->held);
-            flow->held = NULL;
-        } else if (flow->held && !again) { /* a third attempt: the second is one now */
-            promote_held(tracker, flow, FW_END_REUSED);
-            flow = *routed = flow_find(tracker->flows, &key, hash);
-            if (!flow)
-                return -ENOMEM;
-            return route(tracker, routed, from_low, segment);
-        }
-        *routed = NULL;
-        const int held = hold_syn(tracker, flow, segment, kind == TCP_SYN_SUSPECT);
-        if (kind == TCP_SYN_SUSPECT)
-            *routed = flow; /* counted and shown where it went by */
-        return held;
-    }
-    if (kind == TCP_SYN_NEW) {
+    const enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
+    switch (kind) {
+    case TCP_SYN_SAME:
+        return 0;
+    case TCP_SYN_NEW: {
+        const uint64_t id = flow->held ? flow->held->id : 0;
+        free(flow->held);
+        flow->held = NULL;
         end_flow(tracker, flow, FW_END_REUSED);
-        *routed = start_flow(tracker, &key, hash, from_low, segment, 0);
+        *routed = start_flow(tracker, &key, hash, from_low, segment, id);
         return *routed ? 0 : -ENOMEM;
     }
-    return 0;
+    case TCP_SYN_HOLD:
+    case TCP_SYN_SUSPECT:
+        break;
+    }
+    if (flow->held && flow->held->syns[0].seq != segment->seq) { /* yet another attempt */
+        if (!flow->held->suspect) {
+            promote_held(tracker, flow, FW_END_REUSED);
+            *routed = flow_find(tracker->flows, &key, hash);
+            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+        }
+        free(flow->held);
+        flow->held = NULL;
+    }
+    *routed = NULL;
+    return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
 }
 
 static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_low,
@@ -498,16 +521,7 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         if (routed < 0 || !flow)
             return routed;
     }
-    const int taken = take_into(tracker, flow, side_from(flow, from_low), segment);
-    if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (!flow->held->suspect) {
-            promote_held(tracker, flow, FW_END_OPEN);
-        } else { /* the next SYN opens a new one: states.md 15 */
-            free(flow->held);
-            flow->held = NULL;
-        }
-    }
-    return taken;
+    return take_into(tracker, flow, side_from(flow, from_low), segment);
 }
 
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)

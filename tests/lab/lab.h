@@ -195,7 +195,8 @@ void wire_finish(struct lab *lab);
 /* Lets time pass; nothing moves. */
 void wire_wait(struct lab *lab, int ms);
 
-/* What can happen to a frame in flight.  Each takes it away, except wire_tap() (then deliver). */
+/* What can happen to a frame in flight.  Each takes it away, except wire_tap(): what has passed the
+ * tap can still be delivered, passed (the same) or lost after it. */
 void wire_pass(struct lab *lab, struct frame *frame);
 void wire_lose_after_tap(struct lab *lab, struct frame *frame);
 void wire_lose_before_tap(struct lab *lab, struct frame *frame);

@@ -1,14 +1,48 @@
+/*
+ * lab list                          the scenarios
+ * lab record DIRECTORY [NAME...]    records them there: NAME.pcap, NAME-6.pcap and their truth
+ * lab check [NAME...]               records them in memory and judges finwait on them
+ * lab random SEED COUNT             the same with random runs, from SEED on
+ *
+ * Options before the command: --finwait PROGRAM (default: finwait), --keep DIRECTORY (writes the
+ * recordings there on which finwait disagrees).
+ *
+ * Every run is a child of its own with two network namespaces of its own, which die with it; the
+ * children die with this process, whatever ends it.
+ */
+#include "judging.h"
 #include "lab.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { JOBS = 16, CANNOT = 77 };
+enum { JOBS = 16, WRONG = 1, USAGE = 2, FAILED = 3, CANNOT = 77, NAME_ROOM = 64 };
+
+struct options {
+    const char *finwait, *keep, *record;
+};
+
+/* One run: a scenario, or a seed. */
+struct run {
+    const struct scenario *scenario;
+    uint64_t seed;
+    int family;
+    char name[NAME_ROOM];
+};
+
+/* What the children tell their parent, in shared memory. */
+struct outcome {
+    struct figures figures;
+    char why_not[160];
+};
 
 static const struct scenario *const groups[] = { openings, closings,  aborts,
                                                  reuses,   forgeries, captures };
@@ -22,62 +56,178 @@ static const struct scenario *scenario_at(size_t index)
     return NULL;
 }
 
-static size_t scenario_count(void)
-{
-    size_t count = 0;
-    while (scenario_at(count))
-        count++;
-    return count;
-}
+/* ---- one run ----------------------------------------------------------------------------------
+ */
 
-/* Runs one scenario between two fresh kernels.  Returns an exit status. */
-static int run_scenario(const struct scenario *scenario, int family, FILE *pcap, FILE *truth)
+static void prepare(struct lab *lab, const struct run *run, FILE *pcap, FILE *truth)
 {
-    struct lab *lab = calloc(1, sizeof(*lab));
-    const char *why = "";
-    if (!lab)
-        return 3;
-    const int error = kernels_create(lab->kernels, family, &why);
-    if (error < 0) {
-        printf("lab: skipped: %s: %s\n", why, strerror(-error));
-        return CANNOT;
-    }
-    lab->family = family;
+    lab->family = run->family;
     lab->pcap = pcap;
     lab->truth = truth;
     lab->port[CLIENT] = 40001;
     lab->port[SERVER] = 80;
     lab->listener = lab->fd[CLIENT] = lab->fd[SERVER] = -1;
-    lab->fault = scenario->fault;
-    lab->fault_at = scenario->fault_at;
-    tap_begin(pcap);
-    scenario->run(lab);
-    wire_finish(lab);
-    kernels_destroy(lab->kernels);
-    free(lab);
-    return 0;
+    if (run->scenario) {
+        lab->fault = run->scenario->fault;
+        lab->fault_at = run->scenario->fault_at;
+    }
 }
 
-static int record(const struct scenario *scenario, int family, const char *directory)
+/* Plays a run between two fresh kernels.  Returns an exit status. */
+static int play(const struct run *run, FILE *pcap, FILE *truth, struct outcome *outcome)
 {
-    char path[512];
-    const char *suffix = family == AF_INET6 ? "-6" : "";
-    snprintf(path, sizeof(path), "%s/%s%s.pcap", directory, scenario->name, suffix);
-    FILE *pcap = fopen(path, "w");
-    snprintf(path, sizeof(path), "%s/%s%s.truth.jsonl", directory, scenario->name, suffix);
-    FILE *truth = fopen(path, "w");
-    if (!pcap || !truth) {
-        perror(path);
-        return 3;
+    const char *why = "";
+    struct lab *lab = calloc(1, sizeof(*lab));
+    if (!lab)
+        return FAILED;
+    const int error = kernels_create(lab->kernels, run->family, &why);
+    if (error < 0) {
+        snprintf(outcome->why_not, sizeof(outcome->why_not), "%s: %s", why, strerror(-error));
+    } else {
+        prepare(lab, run, pcap, truth);
+        tap_begin(pcap);
+        if (run->scenario)
+            run->scenario->run(lab);
+        else
+            random_run(lab, run->seed);
+        wire_finish(lab);
+        fflush(NULL);
     }
-    const int status = run_scenario(scenario, family, pcap, truth);
-    return fclose(pcap) || fclose(truth) ? 3 : status;
+    kernels_destroy(lab->kernels);
+    free(lab);
+    return error < 0 ? CANNOT : 0;
+}
+
+static FILE *memory_file(const char *name)
+{
+    const int fd = memfd_create(name, MFD_CLOEXEC);
+    return fd < 0 ? NULL : fdopen(fd, "w+");
+}
+
+static int copy_to(FILE *from, const char *directory, const char *name, const char *suffix)
+{
+    char path[1024], data[4096];
+    size_t got;
+    snprintf(path, sizeof(path), "%s/%s%s", directory, name, suffix);
+    FILE *to = fopen(path, "w");
+    if (!to) {
+        perror(path);
+        return FAILED;
+    }
+    rewind(from);
+    while ((got = fread(data, 1, sizeof(data), from)) > 0)
+        fwrite(data, 1, got, to);
+    return fclose(to) ? FAILED : 0;
+}
+
+static int keep(const struct run *run, const char *directory, FILE *pcap, FILE *truth)
+{
+    return copy_to(pcap, directory, run->name, ".pcap") |
+           copy_to(truth, directory, run->name, ".truth.jsonl");
+}
+
+static int judge_run(const struct run *run, const struct options *options, FILE *pcap, FILE *truth,
+                     struct outcome *outcome)
+{
+    FILE *events = run_finwait(options->finwait, fileno(pcap), stdout);
+    if (!events)
+        return FAILED;
+    rewind(pcap);
+    rewind(truth);
+    const int wrong = judge_recording(run->name, pcap, truth, events, stdout, &outcome->figures);
+    fclose(events);
+    if (wrong && options->keep)
+        keep(run, options->keep, pcap, truth);
+    return wrong ? WRONG : 0;
+}
+
+static int do_run(const struct run *run, const struct options *options, struct outcome *outcome)
+{
+    FILE *pcap = memory_file("pcap"), *truth = memory_file("truth");
+    if (!pcap || !truth)
+        return FAILED;
+    int status = play(run, pcap, truth, outcome);
+    if (status == 0)
+        status = options->record ? keep(run, options->record, pcap, truth)
+                                 : judge_run(run, options, pcap, truth, outcome);
+    fclose(pcap);
+    fclose(truth);
+    return status;
+}
+
+/* ---- many runs --------------------------------------------------------------------------------
+ */
+
+static void add(struct figures *sum, const struct figures *more)
+{
+    sum->frames += more->frames;
+    sum->quiet += more->quiet;
+    sum->judged += more->judged;
+    sum->agreed += more->agreed;
+    sum->hidden += more->hidden;
+    sum->rfc += more->rfc;
+    sum->recordings += more->recordings;
+    sum->right += more->right;
 }
 
 static int wait_one(void)
 {
     int status = 0;
-    return wait(&status) < 0 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+    return wait(&status) < 0 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+}
+
+static void start(const struct run *run, const struct options *options, struct outcome *outcome)
+{
+    const pid_t parent = getpid();
+    fflush(NULL);
+    if (fork() != 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == parent)
+        exit(do_run(run, options, outcome));
+    _exit(FAILED);
+}
+
+static int sum_up(const struct outcome *outcomes, size_t count, int worst,
+                  const struct options *options)
+{
+    struct figures figures = { 0 };
+    const char *why_not = NULL;
+    for (size_t i = 0; i < count; i++) {
+        add(&figures, &outcomes[i].figures);
+        if (outcomes[i].why_not[0])
+            why_not = outcomes[i].why_not;
+    }
+    if (why_not)
+        printf("lab: %s: %s\n", figures.recordings ? "not all could run" : "skipped", why_not);
+    if (why_not)
+        return figures.recordings ? FAILED : CANNOT;
+    if (!options->record) {
+        fputs("lab: ", stdout);
+        figures_print(&figures, stdout);
+    }
+    return worst;
+}
+
+static int run_all(const struct run *runs, size_t count, const struct options *options)
+{
+    const size_t size = (count + 1) * sizeof(struct outcome);
+    struct outcome *outcomes =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int worst = 0;
+    if (outcomes == MAP_FAILED)
+        return FAILED;
+    for (size_t i = 0; i < count + JOBS; i++) {
+        if (i >= JOBS && i - JOBS < count) { /* as many ends as starts */
+            const int status = wait_one();
+            worst = status > worst ? status : worst;
+        }
+        if (i < count)
+            start(&runs[i], options, &outcomes[i]);
+    }
+    worst = sum_up(outcomes, count, worst, options);
+    munmap(outcomes, size);
+    return worst;
 }
 
 static bool chosen(const struct scenario *scenario, char **names)
@@ -90,35 +240,66 @@ static bool chosen(const struct scenario *scenario, char **names)
     return false;
 }
 
-static int record_all(const char *directory, char **names)
+static int run_scenarios(char **names, const struct options *options)
 {
-    int running = 0, worst = 0;
-    for (size_t i = 0; i < scenario_count() * 2; i++) {
+    size_t count = 0, total = 0;
+    while (scenario_at(total))
+        total++;
+    struct run *runs = calloc(total * 2, sizeof(*runs));
+    for (size_t i = 0; runs && i < total * 2; i++) {
         const struct scenario *scenario = scenario_at(i / 2);
         if (!chosen(scenario, names))
             continue;
-        if (running++ >= JOBS)
-            worst |= wait_one();
-        fflush(NULL);
-        if (fork() == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            exit(record(scenario, i & 1 ? AF_INET6 : AF_INET, directory));
-        }
+        runs[count] = (struct run){ .scenario = scenario, .family = i & 1 ? AF_INET6 : AF_INET };
+        snprintf(runs[count++].name, NAME_ROOM, "%s%s", scenario->name, i & 1 ? "-6" : "");
     }
-    while (running--)
-        worst |= wait_one();
-    return worst;
+    const int status = count ? run_all(runs, count, options) : USAGE;
+    if (!count)
+        fputs("lab: no such scenario; see lab list\n", stderr);
+    free(runs);
+    return status;
+}
+
+static int run_random(uint64_t seed, size_t count, const struct options *options)
+{
+    struct run *runs = calloc(count + 1, sizeof(*runs));
+    for (size_t i = 0; runs && i < count; i++) {
+        runs[i] = (struct run){ .seed = seed + i, .family = (seed + i) & 1 ? AF_INET : AF_INET6 };
+        snprintf(runs[i].name, NAME_ROOM, "random-%llu", (unsigned long long)(seed + i));
+    }
+    const int status = runs ? run_all(runs, count, options) : FAILED;
+    free(runs);
+    return status;
+}
+
+static int list(void)
+{
+    for (size_t i = 0; scenario_at(i); i++)
+        printf("%-28s %s\n", scenario_at(i)->name, scenario_at(i)->about);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc >= 3 && strcmp(argv[1], "record") == 0)
-        return record_all(argv[2], argv + 3);
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (size_t i = 0; i < scenario_count(); i++)
-            printf("%-28s %s\n", scenario_at(i)->name, scenario_at(i)->about);
-        return 0;
+    struct options options = { .finwait = "finwait" };
+    for (argv++, argc--; argc >= 2 && strncmp(*argv, "--", 2) == 0; argv += 2, argc -= 2) {
+        if (strcmp(argv[0], "--finwait") == 0)
+            options.finwait = argv[1];
+        else if (strcmp(argv[0], "--keep") == 0)
+            options.keep = argv[1];
     }
-    fputs("usage: lab list | lab record DIRECTORY [SCENARIO...]\n", stderr);
-    return 2;
+    if (argc == 1 && strcmp(*argv, "list") == 0)
+        return list();
+    if (argc >= 2 && strcmp(*argv, "record") == 0) {
+        options.record = argv[1];
+        return run_scenarios(argv + 2, &options);
+    }
+    if (argc >= 1 && strcmp(*argv, "check") == 0)
+        return run_scenarios(argv + 1, &options);
+    if (argc == 3 && strcmp(*argv, "random") == 0)
+        return run_random(strtoull(argv[1], NULL, 10), strtoul(argv[2], NULL, 10), &options);
+    fputs("usage: lab [--finwait PROGRAM] [--keep DIRECTORY] "
+          "list | record DIRECTORY [NAME...] | check [NAME...] | random SEED COUNT\n",
+          stderr);
+    return USAGE;
 }

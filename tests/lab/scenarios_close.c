@@ -180,7 +180,7 @@ static void small_window(struct lab *lab)
 static void zero_window(struct lab *lab)
 {
     small_window(lab);
-    app_send(lab, CLIENT, 8000);
+    app_send(lab, CLIENT, 5000);
     settle_for(lab, 700); /* full; the client probes */
     for (int i = 0; i < 8; i++) {
         app_read(lab, SERVER);
@@ -197,7 +197,7 @@ static void zero_window(struct lab *lab)
 static void close_against_zero_window(struct lab *lab)
 {
     small_window(lab);
-    app_send(lab, CLIENT, 8000);
+    app_send(lab, CLIENT, 5000);
     settle_for(lab, 300);
     app_close(lab, CLIENT);
     settle_for(lab, 500);

@@ -57,12 +57,13 @@ static void refused(struct lab *lab)
 
 static void unanswered(struct lab *lab)
 {
-    set(lab, CLIENT, "ipv4/tcp_syn_retries", "2");
+    set(lab, CLIENT, "ipv4/tcp_syn_retries", "1");
+    set(lab, CLIENT, "ipv4/tcp_syn_linear_timeouts", "0");
     app_listen(lab, 8);
     app_connect(lab);
-    blackout(lab, 2300, true);
+    blackout(lab, 1300, true);
     truth_record_quiet(lab);
-    blackout(lab, 2500, true);
+    blackout(lab, 2200, true);
     truth_record_quiet(lab);
 }
 

@@ -166,8 +166,10 @@ void truth_sent(struct lab *lab, struct frame *frame)
         return;
     if ((segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN)
         sent_syn(frame->connection, frame);
-    if (segment->flags & TCP_RST)
+    if (segment->flags & TCP_RST) {
+        half->opened = true; /* it speaks for this tuple: CLOSED, whoever else listens */
         return;
+    }
     const uint32_t end = segment->seq + segment->length;
     if (seq_at_least(end, half->snd_nxt))
         half->snd_nxt = end;
@@ -193,14 +195,19 @@ void truth_placed(struct frame *frame)
 void truth_forged(struct lab *lab, struct frame *frame)
 {
     struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
     frame->sent_clock = lab->clock;
     frame->sent_index = half->now;
     frame->forged = true;
     if (frame->segment.icmp)
         return;
-    if (frame->segment.flags & (TCP_SYN | TCP_FIN | TCP_RST))
+    const bool unopened = frame->connection->generation == 0;
+    if (unopened || (frame->segment.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
         give_reason(half->forged, &half->forged_clock, lab->clock,
                     "a frame was forged in its name; no observer can tell before it sends again");
+    if (unopened)
+        give_reason(peer->forged, &peer->forged_clock, lab->clock,
+                    "a frame was forged to it as if there were a connection");
     if (frame->segment.flags & TCP_FIN) {
         half->forged_fin = true;
         half->forged_fin_end = frame->segment.seq + frame->segment.length;
@@ -216,9 +223,10 @@ static void end_reasons(struct half *half, const struct frame *frame)
         half->reset[0] = '\0';
     if (frame->sent_clock <= half->forged_clock)
         return;
-    /* A forged FIN is disproved only by other bytes at its place. */
+    /* A forged FIN is disproved only by other bytes at its place, or by the true one. */
     const uint32_t end = frame->segment.seq + frame->segment.length;
-    if (!half->forged_fin || (frame->segment.length && seq_at_least(end, half->forged_fin_end))) {
+    if (!half->forged_fin || (frame->segment.flags & TCP_FIN) ||
+        (frame->segment.length && seq_at_least(end, half->forged_fin_end))) {
         half->forged[0] = '\0';
         half->forged_fin = false;
     }
@@ -453,11 +461,12 @@ static struct doubt doubt_state(const struct lab *lab, const struct connection *
                                 enum host host, enum tcp_state state, bool is_sender)
 {
     const struct half *half = &connection->half[host];
-    if (half->silent[0])
+    const bool is_present = state == present(half); /* these two are about the newest change */
+    if (half->silent[0] && is_present)
         return behind(half->silent);
     if (half->forged[0] && !(half->rst_told && present(half) == CLOSED))
         return ahead(half->forged);
-    if (half->reset[0])
+    if (half->reset[0] && is_present)
         return (struct doubt){ half->reset, present(half) != CLOSED };
     if (half->rst_told)
         return no_doubt;
