@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -242,6 +243,35 @@ START_TEST(an_interrupt_ends_a_pipe_that_is_silent)
 }
 END_TEST
 
+/* More than one buffer full is in the pipe; its writer goes on, but not for us. */
+START_TEST(an_interrupt_lets_what_a_pipe_holds_pass)
+{
+    struct source_fault fault;
+    struct fw_packet packets[64];
+    int ends[2], lent;
+    char path[64];
+    uint64_t count = 0;
+
+    build_packets(10000);
+    ck_assert_int_eq(pipe(ends), 0);
+    ck_assert_int_ge(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+    ck_assert_int_eq(write(ends[1], builder.bytes, builder.count), (ssize_t)builder.count);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    struct source *source = source_open_files(&(const char *){ path }, 1, NULL, 0, &fault);
+    ck_assert_ptr_nonnull(source);
+    source_interrupt();
+    while ((lent = source_next(source, packets, 64)) > 0)
+        count += (uint64_t)lent;
+    ck_assert_int_eq(lent, SOURCE_END);
+    ck_assert_uint_eq(count, 10000);
+    ck_assert(!source_fault(source, 0, &fault));
+    source_destroy(source);
+    close(ends[0]);
+    close(ends[1]);
+    clean_up();
+}
+END_TEST
+
 START_TEST(an_interrupt_ends_a_file_at_the_next_batch)
 {
     struct source_fault fault;
@@ -308,6 +338,7 @@ int main(void)
         standard_input_may_be_compressed,
         standard_input_that_is_cut_short_is_told_by_name,
         an_interrupt_ends_a_pipe_that_is_silent,
+        an_interrupt_lets_what_a_pipe_holds_pass,
         an_interrupt_ends_a_file_at_the_next_batch,
         so_many_packets_and_no_more,
         very_many_files_are_read_together,
