@@ -561,7 +561,7 @@ static void infer_missed_handshake(struct step *step)
 /* ---------------------------------------------------------------------------------------- RST */
 
 /* What a RST is to its receiver (states.md, RST). */
-enum rst_answer { RST_OUTSIDE, RST_IN_WINDOW, RST_EXACT };
+enum rst_answer { RST_OUTSIDE, RST_IN_WINDOW, RST_UNSETTLED, RST_EXACT };
 
 static enum rst_answer classify_rst(const struct step *step)
 {
@@ -577,6 +577,8 @@ static enum rst_answer classify_rst(const struct step *step)
     case FW_STATE_COUNT:
         return RST_OUTSIDE;
     case FW_SYN_SENT:
+        if (step->connection->simultaneous && has(sender, END_HAS_NXT) && seq != sender->nxt)
+            return RST_OUTSIDE; /* it has the sender's SYN, and with it the number to expect */
         return acks_syn_of(segment, receiver) ? RST_EXACT : RST_OUTSIDE;
     case FW_SYN_RECEIVED:
     case FW_ESTABLISHED:
@@ -594,7 +596,7 @@ static enum rst_answer classify_rst(const struct step *step)
         return RST_EXACT;
     /* RCV.NXT may be ahead of the last ACK that was sent: up to what the sender has sent. */
     if (has(sender, END_HAS_NXT) && seq == sender->nxt && after(seq, receiver->rcv))
-        return RST_EXACT;
+        return RST_UNSETTLED;
     /* Linux: RCV.NXT - 1 after a FIN. */
     if (proved(sender, SND_FIN) && seq == sender->fin_seq && seq == receiver->rcv - 1 &&
         (receiver->state == FW_CLOSE_WAIT || receiver->state == FW_LAST_ACK ||
@@ -643,13 +645,29 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
         return true;
     if (sender->state == FW_SYN_RECEIVED) /* Linux: with ACK, a request that a SYN has killed */
         return step->segment->flags & FW_ACK;
-    if (sender->state == FW_SYN_SENT)
-        return false;
+    if (sender->state == FW_SYN_SENT) /* with ACK, it has no connection that the SYN could cross */
+        return (step->segment->flags & FW_ACK) && acks_syn_of(step->segment, receiver);
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
         !is_stale(sender, step->segment))
         return true; /* its own, from beyond data that the capture missed */
     return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
                                    seq == receiver->last_ack && receiver->state != FW_UNKNOWN);
+}
+
+/* The receiver takes the RST if what came before it has arrived; then it says nothing more. */
+static void hold_rst(struct step *step)
+{
+    const struct fw_segment *segment = step->segment;
+    step->receiver->facts |= END_HELD_RST;
+    step->connection->held = (struct tcp_held){
+        .time = segment->time,
+        .frame = segment->frame,
+        .seq = segment->seq,
+        .ack = segment->ack,
+        .flags = segment->flags,
+        .from = (uint8_t)step->from,
+        .waits = true,
+    };
 }
 
 static void take_rst(struct step *step)
@@ -662,13 +680,19 @@ static void take_rst(struct step *step)
     const bool was_over = tcp_is_over(connection);
     const bool refused = receiver->state == FW_SYN_SENT && answer == RST_EXACT;
 
-    if (aborts)
+    if (aborts) {
         close_by_rst(step, sender, "sent RST", END_SENT_RST);
+        sender->facts &= ~(unsigned)END_RST_TIMED;
+        if (step->segment->options & FW_OPT_TIMESTAMPS)
+            sender->facts |= END_RST_TIMED;
+    }
+    if (answer == RST_UNSETTLED)
+        hold_rst(step);
     if (answer == RST_EXACT && receiver->state != FW_UNKNOWN)
         close_by_rst(step, receiver, "received RST", END_GOT_RST);
     if (answer == RST_IN_WINDOW && !aborts)
         note(step, FW_NOTE_RST_CHALLENGED);
-    else if (answer != RST_EXACT && !aborts)
+    else if (answer == RST_OUTSIDE && !aborts)
         note(step, FW_NOTE_RST_IGNORED);
     if (step->result->count == 0 || was_over)
         return;
@@ -696,6 +720,9 @@ static void revive(struct step *step)
         after(step->segment->seq, sender->nxt + 1))
         return;
     const char *cause = "sent again: it was not closed";
+    if (has(sender, END_SENT_RST) && has(sender, END_RST_TIMED) &&
+        step->segment->ts_val == sender->ts_last)
+        return; /* may have been sent before the RST, and passed the tap after it */
     if (has(sender, END_SENT_RST)) {
         note(step, FW_NOTE_RST_FORGED);
         cause = "went on sending: the RST was not its own";
@@ -777,6 +804,8 @@ static void sent_ack_of_fin(struct step *step, struct tcp_end *end, uint32_t seq
 static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, uint32_t seq)
 {
     const struct tcp_end *peer = peer_of(step, end);
+    if (end == step->sender && peer->state == FW_FIN_WAIT_1 && step->segment->payload_bytes > 0)
+        return true; /* an orphan answers data with RST */
     if (proved(peer, SND_ACK_OF_FIN))
         return false;
     if (proved(end, SND_FIN))
@@ -810,7 +839,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
         return;
     if (peer->state != FW_FIN_WAIT_1 || !held)
         prove(step, peer, RCV_ACK_OF_FIN);
-    else if (proved(end, SND_FIN) || !(step->segment->flags & FW_FIN))
+    else if (proved(end, SND_FIN) || step->gap == 1)
         peer->facts |= END_HELD_BEHIND;
     else
         peer->facts |= END_HELD_ACK;
@@ -1068,7 +1097,8 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
         connection->last_time = segment->time;
     if (is_duplicate(step.sender, segment)) {
         result->note = FW_NOTE_DUPLICATE;
-        return;
+        if ((segment->flags & (FW_SYN | FW_FIN)) || segment->payload_bytes > 0)
+            return; /* an ACK or a RST once more says nothing more, and may be another one */
     }
 
     /* RFC 9293 section 3.10.7.4: RST, SYN, ACK, FIN. */
@@ -1082,6 +1112,11 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
         remember_timestamps(step.sender, step.receiver, segment);
     } else {
         take_segment(&step);
+    }
+    const bool rst = segment->flags & FW_RST;
+    if (has(step.sender, END_HELD_RST) && (!rst || step.sender->state == FW_CLOSED)) {
+        step.sender->facts &= ~(unsigned)END_HELD_RST; /* it is alive */
+        connection->held.waits = false;
     }
     step.sender->facts |= END_SEEN;
     remember_segment(step.sender, segment);
@@ -1158,6 +1193,8 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
 {
     const enum fw_state client = (enum fw_state)connection->end[FW_CLIENT].state;
     const enum fw_state server = (enum fw_state)connection->end[FW_SERVER].state;
+    if (connection->held.waits)
+        return TCP_TIMER_HELD;
     if (client == FW_TIME_WAIT || server == FW_TIME_WAIT)
         return TCP_TIMER_TIME_WAIT;
     if (tcp_is_over(connection))
@@ -1169,12 +1206,28 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
     return TCP_TIMER_NONE;
 }
 
+/* The receiver of the RST that was held said nothing: it took it. */
+static void settle_by_silence(struct step *step)
+{
+    struct tcp_connection *connection = step->connection;
+    struct tcp_end *end = &connection->end[!connection->held.from];
+    step->now = connection->held.time;
+    connection->held.waits = false;
+    end->facts &= ~(unsigned)END_HELD_RST;
+    close_by_rst(step, end, "received RST", END_GOT_RST);
+    connection->end_kind = FW_END_RST;
+}
+
 void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_time now,
                  struct tcp_result *result)
 {
     struct step step = { .connection = connection, .result = result, .now = now };
     result->count = 0;
     result->note = FW_NOTE_NONE;
+    if (timer == TCP_TIMER_HELD) {
+        settle_by_silence(&step);
+        return;
+    }
     for (int side = FW_CLIENT; side <= FW_SERVER; side++) {
         struct tcp_end *end = &connection->end[side];
         if (timer == TCP_TIMER_TIME_WAIT && end->state == FW_TIME_WAIT)

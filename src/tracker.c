@@ -85,14 +85,15 @@ void fw_step_connection(const struct fw_step *step, struct fw_connection *connec
     describe(emission->tracker, emission->flow, connection);
 }
 
-static void tell_step(struct fw_tracker *tracker, struct flow *flow,
-                      const struct fw_segment *segment, enum fw_side from,
-                      const struct tcp_result *result, fw_time time)
+/* `passes`: the segment goes by now, for the `segment` hook; else it went by before. */
+static void tell(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
+                 enum fw_side from, const struct tcp_result *result, fw_time time, bool passes)
 {
     tracker->counts.transitions += result->count;
-    tracker->counts.notes[result->note]++;
+    tracker->counts.notes[result->note] += passes;
     const bool step_wanted = tracker->hooks->step && result->count > 0;
-    if (!step_wanted && !tracker->hooks->segment)
+    const bool segment_wanted = tracker->hooks->segment && segment && passes;
+    if (!step_wanted && !segment_wanted)
         return;
 
     struct fw_identity identity;
@@ -119,11 +120,21 @@ static void tell_step(struct fw_tracker *tracker, struct flow *flow,
     };
     if (step_wanted)
         tracker->hooks->step(tracker->context, &step);
-    if (tracker->hooks->segment && segment)
+    if (segment_wanted)
         tracker->hooks->segment(tracker->context, &step);
 }
 
+static void tell_step(struct fw_tracker *tracker, struct flow *flow,
+                      const struct fw_segment *segment, enum fw_side from,
+                      const struct tcp_result *result, fw_time time)
+{
+    tell(tracker, flow, segment, from, result, time, segment != NULL);
+}
+
 /* --------------------------------------------------------------------------------- queues, clocks */
+
+/* How long the receiver of a RST stays silent before it has taken it: longer than most round trips. */
+#define HELD_NS (200 * FW_MILLISECOND)
 
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue)
 {
@@ -139,6 +150,8 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     case FLOW_UNANSWERED: /* the same attempt, whatever the gap: states.md 1 */
     case FLOW_OPEN:
         return tracker->options.idle_ns;
+    case FLOW_HELD:
+        return HELD_NS;
     case FLOW_QUEUE_COUNT:
         break;
     }
@@ -156,6 +169,8 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
         return flow->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
+    case TCP_TIMER_HELD:
+        return FLOW_HELD;
     case TCP_TIMER_NONE:
     case TCP_TIMER_COUNT:
         break;
@@ -199,7 +214,29 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
     [FLOW_SYN] = TCP_TIMER_SYN,
     [FLOW_TIME_WAIT] = TCP_TIMER_TIME_WAIT,
     [FLOW_FIN_WAIT_2] = TCP_TIMER_FIN_WAIT_2,
+    [FLOW_HELD] = TCP_TIMER_HELD,
 };
+
+/* The frame that was held, as far as a view shows it. */
+static void tell_held(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+{
+    const struct tcp_held *held = &flow->tcp.held;
+    struct fw_identity identity;
+    flow_identity(flow, &identity);
+    const bool client = held->from == FW_CLIENT;
+    const struct fw_segment segment = {
+        .time = held->time,
+        .frame = held->frame,
+        .from = client ? identity.client : identity.server,
+        .to = client ? identity.server : identity.client,
+        .scope = identity.scope,
+        .seq = held->seq,
+        .ack = held->ack,
+        .flags = held->flags,
+    };
+    if (result->count > 0)
+        tell(tracker, flow, &segment, (enum fw_side)held->from, result, held->time, false);
+}
 
 /* The clock of a flow ran out at `when`. */
 static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
@@ -214,7 +251,10 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     const fw_time now = tracker->now;
     tracker->now = when;
     flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
-    tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    if (queue == FLOW_HELD)
+        tell_held(tracker, flow, &result);
+    else
+        tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
     if (flow->held && tcp_is_over(&flow->tcp)) {
         if (flow->held->suspect || flow->held->disowned) {
             free(flow->held);
@@ -281,6 +321,7 @@ static void evict_one(struct fw_tracker *tracker)
         { FLOW_UNANSWERED, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_TIME_WAIT, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_SYN, offsetof(struct fw_tracker_counts, evicted_half_open) },
+        { FLOW_HELD, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_FIN_WAIT_2, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
@@ -563,8 +604,11 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     size_t count;
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
-        for (size_t i = 0; flows && i < count; i++)
+        for (size_t i = 0; flows && i < count; i++) {
+            if (flows[i]->queue == FLOW_HELD)
+                expire(tracker, flows[i], tracker->now);
             end_flow(tracker, flows[i], FW_END_OPEN);
+        }
         free(flows);
     }
 }
