@@ -1280,10 +1280,9 @@ enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_s
     const struct tcp_end *receiver = &connection->end[!from];
     if (!(segment->flags & FW_ACK))
         return classify_bare_syn(connection, from, segment->seq);
-    /* A SYN+ACK whose SYN the capture missed, on a tuple that is done with. */
+    /* A SYN+ACK whose SYN the capture missed, from an end that was done with the old connection. */
     const bool done = (sender->state == FW_CLOSED || sender->state == FW_TIME_WAIT) &&
-                      (receiver->state == FW_CLOSED || receiver->state == FW_TIME_WAIT) &&
-                      has(sender, END_SEEN);
+                      sender->alive_state != FW_SYN_RECEIVED && has(sender, END_SEEN);
     const bool ours = (has(sender, END_HAS_ISS) && sender->iss == segment->seq) ||
                       (has(receiver, END_HAS_ISS) && receiver->iss == segment->ack - 1);
     return done && !ours ? TCP_SYN_NEW : TCP_SYN_SAME;

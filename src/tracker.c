@@ -189,8 +189,11 @@ static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_b
 
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end);
 
+static void settle_rst(struct fw_tracker *tracker, struct flow *flow);
+
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
+    settle_rst(tracker, flow);
     if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
         promote_held(tracker, flow, end);
         return;
@@ -238,6 +241,17 @@ static void tell_held(struct fw_tracker *tracker, struct flow *flow, const struc
         tell(tracker, flow, &segment, (enum fw_side)held->from, result, held->time, false);
 }
 
+/* No more will come that could say that a RST which is held did not arrive. */
+static void settle_rst(struct fw_tracker *tracker, struct flow *flow)
+{
+    if (!flow->tcp.held.waits)
+        return;
+    struct tcp_result result;
+    tcp_timeout(&flow->tcp, TCP_TIMER_HELD, flow->tcp.held.time, &result);
+    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), tracker->now);
+    tell_held(tracker, flow, &result);
+}
+
 /* The clock of a flow ran out at `when`. */
 static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
 {
@@ -246,15 +260,16 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
         end_flow(tracker, flow, FW_END_TIMER);
         return;
     }
-    struct tcp_result result;
-    tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
     const fw_time now = tracker->now;
     tracker->now = when;
-    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
-    if (queue == FLOW_HELD)
-        tell_held(tracker, flow, &result);
-    else
+    if (queue == FLOW_HELD) {
+        settle_rst(tracker, flow);
+    } else {
+        struct tcp_result result;
+        tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
+        flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
         tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    }
     if (flow->held && tcp_is_over(&flow->tcp)) {
         if (flow->held->suspect || flow->held->disowned) {
             free(flow->held);
@@ -481,6 +496,8 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     const unsigned hash = flow->hh.hashv;
     const enum fw_side from = side_from(flow, from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
+    if (is_syn)
+        settle_rst(tracker, flow);
 
     if (flow->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
@@ -605,8 +622,6 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
         for (size_t i = 0; flows && i < count; i++) {
-            if (flows[i]->queue == FLOW_HELD)
-                expire(tracker, flows[i], tracker->now);
             end_flow(tracker, flows[i], FW_END_OPEN);
         }
         free(flows);
