@@ -44,8 +44,7 @@ struct zeek {
     uint16_t partial : 1, spoke : 2;
 };
 
-/* ---------------------------------------------------------------------------------- conntrack --
- */
+/* -------------------------------------------------------------------------------- conntrack -- */
 
 /* What Linux keeps of a connection (its net/netfilter/nf_conntrack_proto_tcp.c, 6.1). */
 struct conntrack {

@@ -212,8 +212,7 @@ static void start(struct zeek *zeek, bool from_client, const struct fw_segment *
         add_letter(zeek, '^');
 }
 
-/* ------------------------------------------------------------------------ numbers, data, gaps --
- */
+/* ---------------------------------------------------------------------- numbers, data, gaps -- */
 
 static uint32_t end_of(const struct fw_segment *segment)
 {
@@ -608,8 +607,7 @@ void zeek_step(struct zeek *zeek, bool from_client, const struct fw_segment *seg
     process(zeek, side, segment, now_ms);
 }
 
-/* --------------------------------------------------------------------------------- conn_state --
- */
+/* ------------------------------------------------------------------------------- conn_state -- */
 
 /* Whether the endpoint sent or was acknowledged any data. */
 static bool has_size(const struct zeek_end *end, const struct zeek_end *peer)
