@@ -86,7 +86,8 @@ enum { HISTORY_ROOM = 256, CONNECTION_ROOM = 16, FLIGHT_ROOM = 256, REASON_ROOM 
 
 /* One endpoint's sequence space: as it was sent, as the tap saw it, as the other kernel got it. */
 struct numbers {
-    bool has_isn, fin_sent, fin_tapped, fin_got; /* fin_got: the peer's kernel was handed it */
+    bool has_isn, syn_tapped, fin_sent, fin_tapped,
+        fin_got; /* fin_got: the peer's kernel was handed it */
     uint32_t isn, fin_end, snd_nxt;
     bool has_nxt_tapped, has_lost;
     uint32_t nxt_tapped, lost_end; /* end of what passed the tap; of what was lost after it */
@@ -115,6 +116,7 @@ struct doubts {
 struct half {
     enum tcp_state history[HISTORY_ROOM]; /* every state its kernel was in, oldest first */
     int now;                              /* index of the present one */
+    int changed_clock;
     int since;         /* index at the sending of its newest frame that passed the tap */
     bool since_hidden; /* no observer could know that state */
     bool opened;       /* has had a socket of its own; none now means CLOSED, not LISTEN */
@@ -176,6 +178,8 @@ void truth_placed(struct frame *frame); /* notes the sender's state */
 /* What became of a frame: */
 void truth_forged(struct lab *lab, struct frame *frame);
 void truth_tapped(struct lab *lab, struct frame *frame);
+void truth_delayed(struct lab *lab, struct frame *frame);
+void truth_arriving(struct frame *frame); /* its kernel is about to get it */
 void truth_arrived(struct lab *lab, struct frame *frame);
 void truth_lost(struct lab *lab, struct frame *frame);
 

@@ -74,8 +74,12 @@ struct connection *truth_connection(struct lab *lab, const struct frame *frame)
 }
 
 /* What a kernel passes through within one packet, too fast to be asked. */
-static enum tcp_state between(enum tcp_state from, enum tcp_state to)
+static enum tcp_state between(const struct numbers *numbers, enum tcp_state from, enum tcp_state to)
 {
+    const bool fin_acked =
+        numbers->fin_sent && covers(numbers->has_ack_got, numbers->ack_got, numbers->fin_end);
+    if (from == FIN_WAIT_1 && to == CLOSED && fin_acked)
+        return FIN_WAIT_2; /* an orphan that is sent data */
     if ((from == SYN_RECEIVED || from == SYN_SENT) && to == CLOSE_WAIT)
         return ESTABLISHED;
     if (from == FIN_WAIT_1 && to == TIME_WAIT)
@@ -126,10 +130,11 @@ void truth_observe(struct lab *lab, enum cause cause, const char *what)
             const enum tcp_state state = ask(lab, &lab->connections[i], host);
             if (state == present(half))
                 continue;
-            const enum tcp_state passed = between(present(half), state);
+            const enum tcp_state passed = between(&half->numbers, present(half), state);
             if (passed != state)
                 append(half, passed);
             append(half, state);
+            half->changed_clock = lab->clock;
             note_change(lab, half, cause, what);
         }
     }
@@ -197,8 +202,7 @@ void truth_placed(struct frame *frame)
     struct half *half = &frame->connection->half[frame->from];
     const struct segment *segment = &frame->segment;
     frame->sent_index = half->now;
-    frame->moved_sender = half->now > 0 && present(half) == CLOSED &&
-                          half->history[half->now - 1] != CLOSED && !half->numbers.rst_told;
+    frame->moved_sender = present(half) == CLOSED && half->changed_clock == frame->sent_clock;
     half->numbers.cookie = (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
                            (present(half) == LISTEN || present(half) == CLOSED);
 }
@@ -237,11 +241,20 @@ static bool disproves(const struct half *half, const struct segment *segment)
     return true;
 }
 
+/* A RST to an old segment, from an endpoint that gave up in SYN_SENT: one still there sends the
+ * same. */
+static bool ambiguous_rst(const struct half *half, const struct segment *segment)
+{
+    return (segment->flags & TCP_RST) && half->now > 0 &&
+           half->history[half->now - 1] == SYN_SENT && half->numbers.has_isn &&
+           segment->seq != half->numbers.isn + 1;
+}
+
 /* It has sent again, later: whatever was unknown of it, its own frame now says. */
 static void end_reasons(struct half *half, const struct frame *frame)
 {
     half->numbers.rfc_state = CLOSED;
-    if (frame->sent_clock > half->doubts.silent_clock)
+    if (frame->sent_clock > half->doubts.silent_clock && !ambiguous_rst(half, &frame->segment))
         half->doubts.silent[0] = '\0';
     if (frame->sent_clock > half->doubts.reset_clock)
         half->doubts.reset[0] = '\0';
@@ -268,10 +281,12 @@ static void tapped_own(struct lab *lab, struct half *half, const struct frame *f
     raise(&half->numbers.has_nxt_tapped, &half->numbers.nxt_tapped, segment->seq + segment->length);
     if (segment->flags & TCP_FIN)
         half->numbers.fin_tapped = true;
+    if ((segment->flags & TCP_SYN) && segment->seq == half->numbers.isn)
+        half->numbers.syn_tapped = true;
     if (segment->flags & (TCP_SYN | TCP_FIN)) { /* sent again: it does not know of that ACK */
         if (frame->sent_clock > half->numbers.ack_missing_clock)
             half->numbers.has_ack_missing = false;
-        if ((segment->flags & TCP_SYN) && frame->sent_clock > half->numbers.ack_seen_clock)
+        if (frame->sent_clock > half->numbers.ack_seen_clock)
             half->numbers.has_ack_seen = false;
     }
     if (segment->flags & TCP_ACK)
@@ -296,6 +311,11 @@ void truth_tapped(struct lab *lab, struct frame *frame)
 static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *peer, uint32_t seq)
 {
     const enum tcp_state before = peer->now > 0 ? peer->history[peer->now - 1] : CLOSED;
+    if (present(peer) == SYN_RECEIVED && peer->history[peer->since] == SYN_SENT) {
+        give_reset(lab, peer, true,
+                   "the RST met it in SYN_RECEIVED, which no packet had shown yet");
+        return;
+    }
     if (present(peer) != CLOSED) {
         if (half->numbers.has_lost &&
             !covers(peer->numbers.has_acked, peer->numbers.acked, half->numbers.lost_end))
@@ -314,6 +334,19 @@ static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *pe
         peer->numbers.rfc_state = FIN_WAIT_2;
 }
 
+void truth_arriving(struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const struct segment *segment = &frame->segment;
+    if (segment->icmp || (segment->flags & TCP_RST))
+        return;
+    if (segment->flags & TCP_ACK)
+        raise(&peer->numbers.has_ack_got, &peer->numbers.ack_got, segment->ack);
+    if ((segment->flags & TCP_FIN) && !frame->forged)
+        half->numbers.fin_got = true;
+}
+
 void truth_arrived(struct lab *lab, struct frame *frame)
 {
     struct half *half = &frame->connection->half[frame->from];
@@ -322,18 +355,21 @@ void truth_arrived(struct lab *lab, struct frame *frame)
     if (segment->icmp)
         return;
     if (segment->flags & TCP_RST) {
+        peer->doubts.reset[0] = '\0';
         if (frame->tapped)
             seen_rst_arrived(lab, half, peer, segment->seq);
         else if (present(peer) == CLOSED)
             give_reset(lab, peer, false, "a RST reached it unseen by the tap");
         if (!frame->tapped && frame->moved_sender)
             give_reset(lab, half, false, "its RST never passed the tap");
-        return;
     }
-    if (segment->flags & TCP_ACK)
-        raise(&peer->numbers.has_ack_got, &peer->numbers.ack_got, segment->ack);
-    if ((segment->flags & TCP_FIN) && !frame->forged)
-        half->numbers.fin_got = true;
+}
+
+void truth_delayed(struct lab *lab, struct frame *frame)
+{
+    if (frame->segment.flags & TCP_RST)
+        give_reset(lab, &frame->connection->half[other(frame->from)], true,
+                   "a RST to it has passed the tap and not arrived yet");
 }
 
 void truth_lost(struct lab *lab, struct frame *frame)
@@ -442,6 +478,9 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
                               enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
+    if (state == SYN_SENT && !half->numbers.syn_tapped &&
+        !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
+        return behind("its SYN has not passed the tap");
     const bool half_open = state == SYN_RECEIVED || (half->numbers.cookie && state == LISTEN);
     if (half_open &&
         covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1)) {
@@ -484,7 +523,7 @@ static struct doubt doubt_own_fin(const struct lab *lab, const struct connection
         !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.fin_end)) {
         if (covers(half->numbers.has_ack_missing, half->numbers.ack_missing, half->numbers.fin_end))
             return ahead("the ACK of its FIN passed the tap and was lost after it");
-        return no_doubt; /* still under way, or its FIN was sent again since */
+        return ahead("the ACK of its FIN has passed the tap and not arrived yet");
     }
     if (!unacked &&
         !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.fin_end) &&
