@@ -637,6 +637,14 @@ bool selection_and(struct selection **selection, struct selection *other)
     return !parser.failed;
 }
 
+bool selection_is_fixed(const struct selection *selection)
+{
+    for (size_t i = 0; selection && i < selection->count; i++)
+        if (selection->code[i].operation == OP_STATE)
+            return false;
+    return true;
+}
+
 void selection_destroy(struct selection *selection)
 {
     if (!selection)

@@ -34,6 +34,9 @@ bool selection_and(struct selection **selection, struct selection *other);
 /* NULL matches all. */
 bool selection_match(const struct selection *selection, const struct fw_connection *connection);
 
+/* It asks for addresses and ports only, so that a connection's first packet decides. */
+bool selection_is_fixed(const struct selection *selection);
+
 void selection_destroy(struct selection *selection);
 
 #endif
