@@ -85,14 +85,15 @@ void fw_step_connection(const struct fw_step *step, struct fw_connection *connec
     describe(emission->tracker, emission->flow, connection);
 }
 
-static void tell_step(struct fw_tracker *tracker, struct flow *flow,
-                      const struct fw_segment *segment, enum fw_side from,
-                      const struct tcp_result *result, fw_time time)
+/* `passes`: the segment goes by now, for the `segment` hook; else it went by before. */
+static void tell(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
+                 enum fw_side from, const struct tcp_result *result, fw_time time, bool passes)
 {
     tracker->counts.transitions += result->count;
-    tracker->counts.notes[result->note]++;
+    tracker->counts.notes[result->note] += passes;
     const bool step_wanted = tracker->hooks->step && result->count > 0;
-    if (!step_wanted && !tracker->hooks->segment)
+    const bool segment_wanted = tracker->hooks->segment && segment && passes;
+    if (!step_wanted && !segment_wanted)
         return;
 
     struct fw_identity identity;
@@ -119,11 +120,21 @@ static void tell_step(struct fw_tracker *tracker, struct flow *flow,
     };
     if (step_wanted)
         tracker->hooks->step(tracker->context, &step);
-    if (tracker->hooks->segment && segment)
+    if (segment_wanted)
         tracker->hooks->segment(tracker->context, &step);
 }
 
+static void tell_step(struct fw_tracker *tracker, struct flow *flow,
+                      const struct fw_segment *segment, enum fw_side from,
+                      const struct tcp_result *result, fw_time time)
+{
+    tell(tracker, flow, segment, from, result, time, segment != NULL);
+}
+
 /* --------------------------------------------------------------------------------- queues, clocks */
+
+/* How long the receiver of a RST stays silent before it has taken it: longer than most round trips. */
+#define HELD_NS (200 * FW_MILLISECOND)
 
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue)
 {
@@ -139,6 +150,8 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     case FLOW_UNANSWERED: /* the same attempt, whatever the gap: states.md 1 */
     case FLOW_OPEN:
         return tracker->options.idle_ns;
+    case FLOW_HELD:
+        return HELD_NS;
     case FLOW_QUEUE_COUNT:
         break;
     }
@@ -156,6 +169,8 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
         return flow->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
+    case TCP_TIMER_HELD:
+        return FLOW_HELD;
     case TCP_TIMER_NONE:
     case TCP_TIMER_COUNT:
         break;
@@ -176,7 +191,7 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
 
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    if (flow->held && !flow->held->suspect && end != FW_END_REUSED) {
+    if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
         promote_held(tracker, flow, end);
         return;
     }
@@ -199,7 +214,29 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
     [FLOW_SYN] = TCP_TIMER_SYN,
     [FLOW_TIME_WAIT] = TCP_TIMER_TIME_WAIT,
     [FLOW_FIN_WAIT_2] = TCP_TIMER_FIN_WAIT_2,
+    [FLOW_HELD] = TCP_TIMER_HELD,
 };
+
+/* The frame that was held, as far as a view shows it. */
+static void tell_held(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+{
+    const struct tcp_held *held = &flow->tcp.held;
+    struct fw_identity identity;
+    flow_identity(flow, &identity);
+    const bool client = held->from == FW_CLIENT;
+    const struct fw_segment segment = {
+        .time = held->time,
+        .frame = held->frame,
+        .from = client ? identity.client : identity.server,
+        .to = client ? identity.server : identity.client,
+        .scope = identity.scope,
+        .seq = held->seq,
+        .ack = held->ack,
+        .flags = held->flags,
+    };
+    if (result->count > 0)
+        tell(tracker, flow, &segment, (enum fw_side)held->from, result, held->time, false);
+}
 
 /* The clock of a flow ran out at `when`. */
 static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
@@ -214,9 +251,12 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     const fw_time now = tracker->now;
     tracker->now = when;
     flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
-    tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    if (queue == FLOW_HELD)
+        tell_held(tracker, flow, &result);
+    else
+        tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
     if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (flow->held->suspect) {
+        if (flow->held->suspect || flow->held->disowned) {
             free(flow->held);
             flow->held = NULL;
         } else {
@@ -281,6 +321,7 @@ static void evict_one(struct fw_tracker *tracker)
         { FLOW_UNANSWERED, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_TIME_WAIT, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_SYN, offsetof(struct fw_tracker_counts, evicted_half_open) },
+        { FLOW_HELD, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_FIN_WAIT_2, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
@@ -382,8 +423,8 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     free(held);
 }
 
-static int hold_syn(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
-                    bool suspect)
+static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side from,
+                    const struct fw_segment *segment, bool suspect)
 {
     struct held *held = flow->held;
     if (!held) {
@@ -395,11 +436,25 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, const struct 
     }
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
+    struct tcp_result result;
+    const fw_time old_base = flow->tcp.timer_base;
+    tcp_hold_syn(&flow->tcp, from, segment, &result);
+    requeue(tracker, flow, old_base);
+    tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
 }
 
+static enum fw_side held_side(const struct flow *flow)
+{
+    struct flow_key key;
+    bool from_low;
+    flow_key_of(&flow->held->syns[0], &key, &from_low);
+    return side_from(flow, from_low);
+}
+
 /* Does this segment belong to the attempt that the held SYN made? */
-static bool is_of_held(const struct flow *flow, const struct fw_segment *segment)
+static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
+                       const struct fw_segment *segment)
 {
     const struct fw_segment *syn = &flow->held->syns[0];
     const uint32_t nxt = syn->seq + 1 + syn->payload_bytes;
@@ -407,9 +462,13 @@ static bool is_of_held(const struct flow *flow, const struct fw_segment *segment
                              memcmp(syn->from.addr, segment->from.addr, sizeof(syn->from.addr)) == 0;
     if (from_holder)
         return !(segment->flags & FW_SYN) && segment->seq - syn->seq - 1 <= syn->payload_bytes;
-    if (!(segment->flags & (FW_SYN | FW_RST)))
+    if (!(segment->flags & (FW_SYN | FW_RST)) || !tcp_acks_attempt(segment, syn->seq, nxt))
         return false;
-    return tcp_acks_attempt(segment, syn->seq, nxt);
+    /* Linux: a half-open request answers a SYN in its window with RST, and is gone; if that SYN was
+     * forged, the client is not. */
+    const struct tcp_end *holder = &flow->tcp.end[holder_side];
+    return !(segment->flags & FW_RST) || (holder->facts & END_RESTARTED) ||
+           flow->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
 }
 
 /* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or to a
@@ -423,38 +482,48 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     const enum fw_side from = side_from(flow, from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
 
-    if (flow->held && is_of_held(flow, segment)) {
+    if (flow->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
         *routed = flow_find(tracker->flows, &key, hash);
         return *routed ? 0 : -ENOMEM;
     }
-    if (!is_syn || (segment->flags & FW_FIN))
-        return 0;
-    enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
-    if (kind == TCP_SYN_HOLD || kind == TCP_SYN_SUSPECT) {
-        const bool again = flow->held && flow->held->syns[0].seq == segment->seq;
-        if (flow->held && !again && flow->held->suspect) {
+    if (flow->held && !is_syn && from == held_side(flow)) {
+        if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
             free(flow->held);
             flow->held = NULL;
-        } else if (flow->held && !again) { /* a third attempt: the second is one now */
-            promote_held(tracker, flow, FW_END_REUSED);
-            flow = *routed = flow_find(tracker->flows, &key, hash);
-            if (!flow)
-                return -ENOMEM;
-            return route(tracker, routed, from_low, segment);
+        } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
+            flow->held->disowned = true;
         }
-        *routed = NULL;
-        const int held = hold_syn(tracker, flow, segment, kind == TCP_SYN_SUSPECT);
-        if (kind == TCP_SYN_SUSPECT)
-            *routed = flow; /* counted and shown where it went by */
-        return held;
     }
-    if (kind == TCP_SYN_NEW) {
+    if (!is_syn || (segment->flags & FW_FIN))
+        return 0;
+    const enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
+    switch (kind) {
+    case TCP_SYN_SAME:
+        return 0;
+    case TCP_SYN_NEW: {
+        const uint64_t id = flow->held ? flow->held->id : 0;
+        free(flow->held);
+        flow->held = NULL;
         end_flow(tracker, flow, FW_END_REUSED);
-        *routed = start_flow(tracker, &key, hash, from_low, segment, 0);
+        *routed = start_flow(tracker, &key, hash, from_low, segment, id);
         return *routed ? 0 : -ENOMEM;
     }
-    return 0;
+    case TCP_SYN_HOLD:
+    case TCP_SYN_SUSPECT:
+        break;
+    }
+    if (flow->held && flow->held->syns[0].seq != segment->seq) { /* yet another attempt */
+        if (!flow->held->suspect) {
+            promote_held(tracker, flow, FW_END_REUSED);
+            *routed = flow_find(tracker->flows, &key, hash);
+            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+        }
+        free(flow->held);
+        flow->held = NULL;
+    }
+    *routed = NULL;
+    return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
 }
 
 static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_low,
@@ -498,16 +567,7 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         if (routed < 0 || !flow)
             return routed;
     }
-    const int taken = take_into(tracker, flow, side_from(flow, from_low), segment);
-    if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (!flow->held->suspect) {
-            promote_held(tracker, flow, FW_END_OPEN);
-        } else { /* the next SYN opens a new one: states.md 15 */
-            free(flow->held);
-            flow->held = NULL;
-        }
-    }
-    return taken;
+    return take_into(tracker, flow, side_from(flow, from_low), segment);
 }
 
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
@@ -544,8 +604,11 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     size_t count;
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
-        for (size_t i = 0; flows && i < count; i++)
+        for (size_t i = 0; flows && i < count; i++) {
+            if (flows[i]->queue == FLOW_HELD)
+                expire(tracker, flows[i], tracker->now);
             end_flow(tracker, flows[i], FW_END_OPEN);
+        }
         free(flows);
     }
 }
