@@ -283,7 +283,8 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 {
     if (sender->last_time == INT64_MIN || sender->last_seq != segment->seq ||
         sender->last_ack != segment->ack || sender->last_flags != segment->flags ||
-        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id)
+        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id ||
+        sender->last_payload_bytes != segment->payload_bytes)
         return false;
     if (segment->ip_id != 0 || (segment->options & FW_OPT_TIMESTAMPS))
         return true;
@@ -297,6 +298,7 @@ static void remember_segment(struct tcp_end *sender, const struct fw_segment *se
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
     sender->last_ip_id = segment->ip_id;
+    sender->last_payload_bytes = segment->payload_bytes;
     sender->last_time = segment->time;
 }
 
@@ -1154,6 +1156,12 @@ void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
     sender->facts |= END_RESTARTED;
     change_state(&step, sender, FW_SYN_SENT, FW_PROOF_INFERRED, false,
                  "sent SYN of another connection");
+}
+
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn)
+{
+    count_segment(&connection->end[from], syn);
 }
 
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,

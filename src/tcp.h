@@ -85,7 +85,7 @@ struct tcp_end {
     uint8_t window_scale;
     /* Identity of the last segment, to tell an exact duplicate. */
     uint16_t last_ip_id, last_checksum;
-    uint32_t last_seq, last_ack;
+    uint32_t last_seq, last_ack, last_payload_bytes;
     fw_time last_time;
     uint16_t last_flags;
     uint8_t path_length;
@@ -153,6 +153,10 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
  * it is in SYN_SENT, inferred, if the SYN is its own. The other end is as it was until it answers. */
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
                   const struct fw_segment *syn, struct tcp_result *result);
+
+/* Counts a SYN that was held and turned out to begin nothing. */
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn);
 
 /* Takes an ICMP error about a segment that `from` had sent. */
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,

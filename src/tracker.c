@@ -190,6 +190,18 @@ static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_b
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end);
 
 static void settle_rst(struct fw_tracker *tracker, struct flow *flow);
+static enum fw_side held_side(const struct flow *flow);
+
+/* The held SYN began nothing: it is counted where it went by. */
+static void drop_held(struct flow *flow)
+{
+    if (!flow->held)
+        return;
+    for (size_t i = 0; i < flow->held->count; i++)
+        tcp_count_held(&flow->tcp, held_side(flow), &flow->held->syns[i]);
+    free(flow->held);
+    flow->held = NULL;
+}
 
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
@@ -198,6 +210,7 @@ static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end 
         promote_held(tracker, flow, end);
         return;
     }
+    drop_held(flow);
     struct fw_connection record;
     if (tracker->hooks->end) {
         describe(tracker, flow, &record);
@@ -272,8 +285,7 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     }
     if (flow->held && tcp_is_over(&flow->tcp)) {
         if (flow->held->suspect || flow->held->disowned) {
-            free(flow->held);
-            flow->held = NULL;
+            drop_held(flow);
         } else {
             promote_held(tracker, flow, FW_END_OPEN);
         }
@@ -352,8 +364,7 @@ static void evict_one(struct fw_tracker *tracker)
         if (!flow)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
         end_flow(tracker, flow, FW_END_EVICTED);
         return;
     }
@@ -451,6 +462,8 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
     }
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
+    else
+        tcp_count_held(&flow->tcp, from, segment);
     struct tcp_result result;
     const fw_time old_base = flow->tcp.timer_base;
     tcp_hold_syn(&flow->tcp, from, segment, &result);
@@ -506,8 +519,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     }
     if (flow->held && !is_syn && from == held_side(flow)) {
         if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
-            free(flow->held);
-            flow->held = NULL;
+            drop_held(flow);
         } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
             flow->held->disowned = true;
         }
@@ -519,9 +531,13 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     case TCP_SYN_SAME:
         return 0;
     case TCP_SYN_NEW: {
+        if (flow->held && !flow->held->suspect && flow->held->syns[0].seq != segment->seq) {
+            promote_held(tracker, flow, FW_END_REUSED); /* an attempt of its own: states.md 2 */
+            *routed = flow_find(tracker->flows, &key, hash);
+            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+        }
         const uint64_t id = flow->held ? flow->held->id : 0;
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
         end_flow(tracker, flow, FW_END_REUSED);
         *routed = start_flow(tracker, &key, hash, from_low, segment, id);
         return *routed ? 0 : -ENOMEM;
@@ -536,8 +552,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
             *routed = flow_find(tracker->flows, &key, hash);
             return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
         }
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
     }
     *routed = NULL;
     return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
@@ -587,6 +602,16 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
     return take_into(tracker, flow, side_from(flow, from_low), segment);
 }
 
+/* What an endpoint would drop moves nothing; the peers' labels note it. */
+static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segment *segment,
+                              const struct flow_key *key, bool from_low, unsigned hash)
+{
+    struct flow *flow = tracker->options.interop ? flow_find(tracker->flows, key, hash) : NULL;
+    tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
+    if (flow)
+        interop_step(flow->interop, side_from(flow, from_low) == FW_CLIENT, segment);
+}
+
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
 {
     enum { BATCH = 64 };
@@ -603,7 +628,7 @@ int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segment
         for (size_t i = 0; i < batch; i++) {
             const struct fw_segment *segment = &segments[done + i];
             if (tracker->options.drop_bad_checksums && segment->checksum == FW_CHECKSUM_BAD) {
-                tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
+                drop_bad_checksum(tracker, segment, &keys[i], from_low[i], hashes[i]);
                 continue;
             }
             const int taken = take(tracker, segment, &keys[i], from_low[i], hashes[i]);
