@@ -175,7 +175,7 @@ bool addr_prefix_parse(const char *text, size_t length, struct addr_prefix *pref
     if (slash != NULL && !parse_decimal(slash + 1, length - addr_length - 1, max, &parsed.bits))
         return false;
     for (unsigned bit = parsed.bits; bit < max; bit++)
-        parsed.base.addr[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+        parsed.base.addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
     *prefix = parsed;
     return true;
 }

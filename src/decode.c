@@ -16,6 +16,7 @@ enum layer decode_enter_tunnel(struct decoder *decoder, enum fw_tunnel tunnel, u
 static void decode_layers(struct decoder *decoder, enum layer layer)
 {
     for (;;) {
+        /* clang-format off */
         switch (layer) {
         case LAYER_END:      return;
         case LAYER_ETHERNET: layer = decode_ethernet(decoder); break;
@@ -35,6 +36,7 @@ static void decode_layers(struct decoder *decoder, enum layer layer)
         case LAYER_GRE:      layer = decode_gre(decoder); break;
         case LAYER_TCP:      layer = decode_tcp(decoder); break;
         }
+        /* clang-format on */
     }
 }
 

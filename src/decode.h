@@ -40,11 +40,11 @@ struct decoder {
     struct fw_segment *segment;
     enum fw_verdict verdict;
     enum fw_undecoded undecoded;
-    uint8_t tunnels;       /* entered so far */
+    uint8_t tunnels; /* entered so far */
     bool verify_checksums;
     bool ip_checksum_bad;
-    bool to_unknown;       /* source routed: the checksum covers an address that is not known */
-    bool doubtful;         /* in a tunnel that was told by little more than a UDP port */
+    bool to_unknown; /* source routed: the checksum covers an address that is not known */
+    bool doubtful;   /* in a tunnel that was told by little more than a UDP port */
 };
 
 /* Tunnels in tunnels that are followed. */
@@ -68,8 +68,7 @@ static inline const uint8_t *decode_peek(struct decoder *decoder, uint32_t count
 {
     if (bytes_left(&decoder->captured) >= count)
         return decoder->captured.at;
-    decoder->verdict =
-        count > decoder->sent_bytes ? FW_VERDICT_MALFORMED : FW_VERDICT_TRUNCATED;
+    decoder->verdict = count > decoder->sent_bytes ? FW_VERDICT_MALFORMED : FW_VERDICT_TRUNCATED;
     return NULL;
 }
 

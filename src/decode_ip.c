@@ -175,7 +175,7 @@ static void set_ipv6(struct fw_endpoint *endpoint, const uint8_t addr[16])
 }
 
 /* Hop-by-hop and destination options. A jumbo payload (RFC 2675) tells the length that did not fit
- * the header; the home address (RFC 6275) is the sender's, where the header has a care-of address. */
+ * the header; the home address (RFC 6275) is the sender's own, the header's a care-of address. */
 static void ipv6_options(struct decoder *decoder, const uint8_t *header, uint32_t header_bytes,
                          bool jumbogram)
 {
@@ -369,7 +369,7 @@ static enum fw_icmp icmpv6_error(uint8_t type, uint8_t code)
     }
 }
 
-/* The header of a quoted IPv4 packet. The quotation may end anywhere, so its lengths say nothing. */
+/* The header of a quoted IPv4 packet. It may end anywhere, so its lengths say nothing. */
 static enum layer quoted_ipv4(struct decoder *decoder)
 {
     struct fw_segment *segment = decoder->segment;

@@ -249,7 +249,7 @@ static enum layer decode_ppp_hdlc(struct decoder *decoder)
     return LAYER_PPP;
 }
 
-/* -------------------------------------------------------------------------------- other links -- */
+/* ------------------------------------------------------------------------------- other links -- */
 
 /* An address family in the byte order of the machine that captured. AF_INET6 differs by system. */
 static enum layer address_family(struct decoder *decoder, uint32_t family)
@@ -322,8 +322,8 @@ static enum layer decode_nflog(struct decoder *decoder)
         if (attribute == NULL)
             return LAYER_END;
         const bool little = (attribute[3] & 0x7f) == 0; /* types are small; the top bit: nested */
-        const uint32_t length = little ? attribute[0] | (uint32_t)attribute[1] << 8
-                                       : load_be16(attribute);
+        const uint32_t length =
+            little ? attribute[0] | (uint32_t)attribute[1] << 8 : load_be16(attribute);
         const uint32_t type = little ? attribute[2] : attribute[3] & 0x7fu;
         if (length < 4)
             return decode_end(decoder, FW_VERDICT_MALFORMED);

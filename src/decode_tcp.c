@@ -11,8 +11,18 @@ static uint8_t at_most(uint8_t value, uint8_t max)
 static void decode_option(struct fw_segment *segment, uint8_t kind, uint8_t length,
                           const uint8_t *value)
 {
-    enum { MSS = 2, WINDOW_SCALE = 3, SACK_PERMITTED = 4, SACK = 5, TIMESTAMPS = 8, MPTCP = 30,
-           FAST_OPEN = 34, EXPERIMENT_1 = 253, EXPERIMENT_2 = 254, FAST_OPEN_MAGIC = 0xf989 };
+    enum {
+        MSS = 2,
+        WINDOW_SCALE = 3,
+        SACK_PERMITTED = 4,
+        SACK = 5,
+        TIMESTAMPS = 8,
+        MPTCP = 30,
+        FAST_OPEN = 34,
+        EXPERIMENT_1 = 253,
+        EXPERIMENT_2 = 254,
+        FAST_OPEN_MAGIC = 0xf989
+    };
     switch (kind) {
     case MSS:
         if (length == 4) {

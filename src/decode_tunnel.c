@@ -198,8 +198,15 @@ static enum layer decode_udp_l2tp(struct decoder *decoder)
 
 enum layer decode_udp(struct decoder *decoder)
 {
-    enum { L2TP = 1701, GTP = 2152, TEREDO = 3544, IPSEC = 4500, VXLAN = 4789, GENEVE = 6081,
-           VXLAN_OLD = 8472 };
+    enum {
+        L2TP = 1701,
+        GTP = 2152,
+        TEREDO = 3544,
+        IPSEC = 4500,
+        VXLAN = 4789,
+        GENEVE = 6081,
+        VXLAN_OLD = 8472
+    };
     const uint8_t *header = decode_take(decoder, 8);
     if (header == NULL)
         return LAYER_END;

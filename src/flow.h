@@ -32,6 +32,7 @@ enum flow_queue {
     FLOW_FIN_WAIT_2,
     FLOW_CLOSED,      /* tombstones: late packets find them for 2MSL */
     FLOW_UNANSWERED,  /* attempts that the SYN timer ended: a SYN sent again finds them */
+    FLOW_HELD,        /* a RST waits for its receiver's silence, TCP_TIMER_HELD */
     FLOW_OPEN,        /* all others; order is by last look, see flow_refresh() */
     FLOW_QUEUE_COUNT
 };
@@ -41,6 +42,7 @@ enum { HELD_SYNS = 8 };
 struct held {
     uint64_t id;
     bool suspect; /* states.md 15: no connection of its own yet */
+    bool disowned; /* its sender answered with a RST, and the SYN does not look like its own */
     size_t count;
     struct fw_segment syns[HELD_SYNS];
 };

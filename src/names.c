@@ -6,6 +6,7 @@
 
 /* ------------------------------------------------------------------------------------ states -- */
 
+/* clang-format off */
 static const char *const state_names[FW_STATE_COUNT][4] = {
     /*                    rfc             kb              ss            netstat       */
     [FW_UNKNOWN]      = { "UNKNOWN",      "UNKNOWN",      "UNKNOWN",    "UNKNOWN"     },
@@ -21,6 +22,7 @@ static const char *const state_names[FW_STATE_COUNT][4] = {
     [FW_LAST_ACK]     = { "LAST_ACK",     "LAST_ACK",     "LAST-ACK",   "LAST_ACK"    },
     [FW_TIME_WAIT]    = { "TIME_WAIT",    "TIMED_WAIT",   "TIME-WAIT",  "TIME_WAIT"   },
 };
+/* clang-format on */
 
 /* ss prints UNCONN and LISTEN, but its filters say these. */
 static const struct {
@@ -99,19 +101,15 @@ size_t fw_path_text(uint64_t path, char *text, size_t size)
     return length;
 }
 
-/* --------------------------------------------------------------------------------- enumerators -- */
+/* ------------------------------------------------------------------------------- enumerators -- */
 
 const char *fw_open_name(enum fw_open open)
 {
     static const char *const names[FW_OPEN_COUNT] = {
-        [FW_OPEN_NO_ANSWER] = "no answer",
-        [FW_OPEN_COMPLETE] = "complete",
-        [FW_OPEN_REFUSED] = "refused",
-        [FW_OPEN_UNREACHABLE] = "unreachable",
-        [FW_OPEN_BAD_SYNACK] = "bad SYN+ACK",
-        [FW_OPEN_NO_FINAL_ACK] = "no final ACK",
-        [FW_OPEN_ABANDONED] = "abandoned",
-        [FW_OPEN_MIDSTREAM] = "midstream",
+        [FW_OPEN_NO_ANSWER] = "no answer",    [FW_OPEN_COMPLETE] = "complete",
+        [FW_OPEN_REFUSED] = "refused",        [FW_OPEN_UNREACHABLE] = "unreachable",
+        [FW_OPEN_BAD_SYNACK] = "bad SYN+ACK", [FW_OPEN_NO_FINAL_ACK] = "no final ACK",
+        [FW_OPEN_ABANDONED] = "abandoned",    [FW_OPEN_MIDSTREAM] = "midstream",
     };
     return names[open];
 }
@@ -119,12 +117,8 @@ const char *fw_open_name(enum fw_open open)
 const char *fw_end_name(enum fw_end end)
 {
     static const char *const names[FW_END_COUNT] = {
-        [FW_END_OPEN] = "open",
-        [FW_END_FIN] = "fin",
-        [FW_END_RST] = "rst",
-        [FW_END_TIMER] = "timer",
-        [FW_END_EVICTED] = "evicted",
-        [FW_END_REUSED] = "reused",
+        [FW_END_OPEN] = "open",   [FW_END_FIN] = "fin",         [FW_END_RST] = "rst",
+        [FW_END_TIMER] = "timer", [FW_END_EVICTED] = "evicted", [FW_END_REUSED] = "reused",
     };
     return names[end];
 }
@@ -215,15 +209,9 @@ const char *fw_icmp_name(enum fw_icmp icmp)
 const char *fw_tunnel_name(enum fw_tunnel tunnel)
 {
     static const char *const names[] = {
-        [FW_TUNNEL_NONE] = "",
-        [FW_TUNNEL_GRE] = "gre",
-        [FW_TUNNEL_IPIP] = "ipip",
-        [FW_TUNNEL_6IN4] = "6in4",
-        [FW_TUNNEL_VXLAN] = "vxlan",
-        [FW_TUNNEL_GENEVE] = "geneve",
-        [FW_TUNNEL_GTP] = "gtp",
-        [FW_TUNNEL_TEREDO] = "teredo",
-        [FW_TUNNEL_ERSPAN] = "erspan",
+        [FW_TUNNEL_NONE] = "",     [FW_TUNNEL_GRE] = "gre",       [FW_TUNNEL_IPIP] = "ipip",
+        [FW_TUNNEL_6IN4] = "6in4", [FW_TUNNEL_VXLAN] = "vxlan",   [FW_TUNNEL_GENEVE] = "geneve",
+        [FW_TUNNEL_GTP] = "gtp",   [FW_TUNNEL_TEREDO] = "teredo", [FW_TUNNEL_ERSPAN] = "erspan",
     };
     return names[tunnel];
 }

@@ -171,10 +171,12 @@ static void set_resolution(struct interface *interface, uint8_t resolution)
     const unsigned from_ns = exponent <= 9 ? 9 - exponent : exponent - 9;
     for (unsigned i = 0; i < from_ns && i < 19; i++)
         power *= 10;
-    if (from_ns > 19)
-        power = UINT64_MAX; /* no number of ticks makes a nanosecond */
     interface->clock = exponent <= 9 ? CLOCK_TIMES : CLOCK_DIVIDED;
     interface->factor = power;
+    if (from_ns > 19) { /* 64 bits of such ticks are less than a nanosecond */
+        interface->clock = CLOCK_TIMES;
+        interface->factor = 0;
+    }
 }
 
 /* ---------------------------------------------------------------------------------- blocks -- */

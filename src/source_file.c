@@ -43,6 +43,7 @@ struct file_source {
     uint64_t max_packets;
     uint64_t packets, filtered;
     struct fault_list faults;
+    bool waits; /* some input is a pipe: what it held at an interrupt is still told */
     bool ended;
     size_t capture_count;
     struct capture captures[];
@@ -292,7 +293,7 @@ static int files_next(struct source *source, struct fw_packet *packets, int max)
 {
     struct file_source *files = (struct file_source *)source;
 
-    while (!files->ended && !source_interrupted()) {
+    while (!files->ended && (files->waits || !source_interrupted())) {
         if (files->max_packets && files->max_packets - files->packets < (uint64_t)max)
             max = (int)(files->max_packets - files->packets);
         if (max == 0)
@@ -541,6 +542,7 @@ struct source *source_open_files(const char *const *paths, size_t count, struct 
             files_destroy(&files->source);
             return NULL;
         }
+        files->waits |= capture->input.waits;
     }
     if (count > 1 && !start_merge(files)) {
         source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,11 +54,29 @@ static bool wait_for_bytes(const struct input *input)
     return false;
 }
 
+/* After an interrupt: what a pipe held at that moment is still read, and no more. */
+static size_t room_when_interrupted(struct input *input, size_t room)
+{
+    int held = 0;
+
+    if (!input->draining) {
+        input->draining = true;
+        if (input->waits && ioctl(input->fd, FIONREAD, &held) == 0 && held > 0)
+            input->drain_bytes = (size_t)held;
+    }
+    if (room > input->drain_bytes)
+        room = input->drain_bytes;
+    input->drain_bytes -= room;
+    return room;
+}
+
 /* read(2), as far as one call goes. 0: the end, or input->state says why not. */
 static size_t read_some(struct input *input, uint8_t *to, size_t room)
 {
     while (input->state == INPUT_OPEN && !input->fd_ended) {
-        if (input->waits && !wait_for_bytes(input)) {
+        if ((input->waits && !wait_for_bytes(input)) || source_interrupted())
+            room = room_when_interrupted(input, room);
+        if (room == 0) {
             input->state = INPUT_INTERRUPTED;
             break;
         }

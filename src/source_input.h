@@ -30,6 +30,8 @@ struct input {
     int fd;     /* owned, unless it is standard input */
     bool waits; /* a pipe or a device: reading may block */
     bool fd_ended;
+    bool draining; /* interrupted: only so many bytes are still read */
+    size_t drain_bytes;
     uint8_t *buffer;
     size_t buffer_bytes;
     struct decompressor *decompressor;

@@ -61,6 +61,7 @@ struct step {
     fw_time now;
     enum fw_side from;  /* who sent it */
     struct tcp_end *sender, *receiver;
+    uint32_t gap;       /* how far beyond what the sender had sent it starts: the capture missed that */
 };
 
 static enum fw_side side_of(const struct step *step, const struct tcp_end *end)
@@ -127,17 +128,17 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
     const enum fw_state from = (enum fw_state)end->state;
     if (from == to)
         return;
-    if (to == FW_CLOSED)
+    if (to == FW_CLOSED && !has(end, END_RESTARTED))
         end->alive_state = (uint8_t)from;
     end->state = (uint8_t)to;
-    end->facts &= (uint16_t) ~(END_INFERRED | END_TIMED);
+    end->facts &= ~(unsigned)(END_INFERRED | END_TIMED);
     if (proof == FW_PROOF_INFERRED)
         end->facts |= END_INFERRED;
     if (proof == FW_PROOF_TIMER)
         end->facts |= END_TIMED;
     if (corrected)
         path_return_to(end, to);
-    else if (!(proof == FW_PROOF_TIMER && to == FW_CLOSED))
+    else if (!has(end, END_RESTARTED) && !(proof == FW_PROOF_TIMER && to == FW_CLOSED))
         path_append(end, to);
 
     struct tcp_result *result = step->result;
@@ -160,19 +161,26 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
         step->connection->timer_base = step->now;
 }
 
+/* What opens a connection fires only when it is seen: a CLOSED end is not opened by its own past. */
+static bool fires(const struct tcp_row *row, const struct tcp_end *end, enum tcp_proof added)
+{
+    if (row->from != end->state || !proved(end, row->proof))
+        return false;
+    return (row->from != FW_CLOSED && row->from != FW_LISTEN) || row->proof == added;
+}
+
 /* Adds a proof, and walks the table until no row fires. */
 static void prove_as(struct step *step, struct tcp_end *end, enum tcp_proof proof,
                      enum fw_proof how)
 {
     end->proved |= (uint8_t)(1u << proof);
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (size_t i = 0; i < tcp_table_rows && !moved; i++) {
-            const struct tcp_row *row = &tcp_table[i];
-            if (row->from == end->state && proved(end, row->proof)) {
-                change_state(step, end, row->to, how, false, tcp_proof_text(row->proof));
-                moved = true;
-            }
+    if (has(end, END_RESTARTED))
+        return;
+    for (size_t i = 0; i < tcp_table_rows;) {
+        const struct tcp_row *row = &tcp_table[i++];
+        if (fires(row, end, proof)) {
+            change_state(step, end, row->to, how, false, tcp_proof_text(row->proof));
+            i = 0;
         }
     }
 }
@@ -275,7 +283,8 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 {
     if (sender->last_time == INT64_MIN || sender->last_seq != segment->seq ||
         sender->last_ack != segment->ack || sender->last_flags != segment->flags ||
-        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id)
+        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id ||
+        sender->last_payload_bytes != segment->payload_bytes)
         return false;
     if (segment->ip_id != 0 || (segment->options & FW_OPT_TIMESTAMPS))
         return true;
@@ -289,6 +298,7 @@ static void remember_segment(struct tcp_end *sender, const struct fw_segment *se
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
     sender->last_ip_id = segment->ip_id;
+    sender->last_payload_bytes = segment->payload_bytes;
     sender->last_time = segment->time;
 }
 
@@ -316,11 +326,13 @@ static uint32_t sequence_end(const struct fw_segment *segment)
     return segment->seq + segment->payload_bytes + ((segment->flags & FW_FIN) ? 1 : 0);
 }
 
-/* Sent before what was already seen of this sender: says nothing of its present state. */
+/* Sent before what was already seen of this sender, or not by its stack at all (RFC 7323 section 3.2:
+ * once negotiated, timestamps are in every segment but a RST): says nothing of its present state. */
 static bool is_stale(const struct tcp_end *sender, const struct fw_segment *segment)
 {
-    return (segment->options & FW_OPT_TIMESTAMPS) && has(sender, END_HAS_TS) &&
-           before(segment->ts_val, sender->ts_last);
+    if (!has(sender, END_HAS_TS))
+        return false;
+    return !(segment->options & FW_OPT_TIMESTAMPS) || before(segment->ts_val, sender->ts_last);
 }
 
 /* RFC 7323 section 5.3, with Linux's exception for ACKs that came in another order. */
@@ -406,7 +418,7 @@ static void take_syn(struct step *step)
         }
         sender->retransmits += has(sender, END_SEEN);
         if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT) {
-            sender->facts &= (uint16_t) ~(END_SENT_RST | END_GOT_RST);
+            sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
             connection->end_kind = FW_END_OPEN;
             change_state(step, sender, FW_SYN_SENT, FW_PROOF_SEGMENT, true, "sent SYN again");
         }
@@ -485,11 +497,13 @@ static void take_syn_ack(struct step *step)
         set_iss(sender, segment->seq, nxt);
         sender->bytes = segment->payload_bytes;
     }
-    if (sender->state == FW_UNKNOWN || (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
+    if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT && proved(sender, SND_SYN)) {
+        sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
+        change_state(step, sender, FW_SYN_SENT, FW_PROOF_SEGMENT, true,
+                     "went on sending: the RST did not arrive");
+    } else if (sender->state == FW_UNKNOWN || (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
         (sender->state == FW_CLOSED && (has(sender, END_SENT_RST) || has(sender, END_GOT_RST)))) {
-        if (sender->state == FW_CLOSED && has(receiver, END_GOT_RST))
-            return; /* an answer to a connection that is gone */
-        sender->facts &= (uint16_t) ~(END_SENT_RST | END_GOT_RST);
+        sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
         sender->state = FW_LISTEN; /* what a SYN+ACK proves of the time before it */
         sender->proved = 0;
     } else if (sender->state == FW_CLOSED && has(sender, END_TIMED)) {
@@ -549,7 +563,7 @@ static void infer_missed_handshake(struct step *step)
 /* ---------------------------------------------------------------------------------------- RST */
 
 /* What a RST is to its receiver (states.md, RST). */
-enum rst_answer { RST_OUTSIDE, RST_IN_WINDOW, RST_EXACT };
+enum rst_answer { RST_OUTSIDE, RST_IN_WINDOW, RST_UNSETTLED, RST_EXACT };
 
 static enum rst_answer classify_rst(const struct step *step)
 {
@@ -565,6 +579,8 @@ static enum rst_answer classify_rst(const struct step *step)
     case FW_STATE_COUNT:
         return RST_OUTSIDE;
     case FW_SYN_SENT:
+        if (step->connection->simultaneous && has(sender, END_HAS_NXT) && seq != sender->nxt)
+            return RST_OUTSIDE; /* it has the sender's SYN, and with it the number to expect */
         return acks_syn_of(segment, receiver) ? RST_EXACT : RST_OUTSIDE;
     case FW_SYN_RECEIVED:
     case FW_ESTABLISHED:
@@ -582,7 +598,7 @@ static enum rst_answer classify_rst(const struct step *step)
         return RST_EXACT;
     /* RCV.NXT may be ahead of the last ACK that was sent: up to what the sender has sent. */
     if (has(sender, END_HAS_NXT) && seq == sender->nxt && after(seq, receiver->rcv))
-        return RST_EXACT;
+        return RST_UNSETTLED;
     /* Linux: RCV.NXT - 1 after a FIN. */
     if (proved(sender, SND_FIN) && seq == sender->fin_seq && seq == receiver->rcv - 1 &&
         (receiver->state == FW_CLOSE_WAIT || receiver->state == FW_LAST_ACK ||
@@ -614,7 +630,7 @@ static void close_by_rst(struct step *step, struct tcp_end *end, const char *cau
     if (end->state == FW_CLOSED)
         return;
     change_state(step, end, FW_CLOSED, FW_PROOF_SEGMENT, false, cause);
-    end->facts |= (uint16_t)fact;
+    end->facts |= fact;
 }
 
 /* The sender is CLOSED if it aborts (SND.NXT) or has no connection (the number is the ACK of what it
@@ -625,12 +641,35 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     const uint32_t seq = step->segment->seq;
     if (sender->state == FW_UNKNOWN)
         return answer == RST_EXACT;
+    if (has(sender, END_RESTARTED))
+        return false; /* it answers a segment of the connection that it has lost: states.md 15 */
     if (has(sender, END_HAS_NXT) && seq == sender->nxt)
         return true;
-    if (sender->state == FW_SYN_SENT || sender->state == FW_SYN_RECEIVED)
-        return false;
+    if (sender->state == FW_SYN_RECEIVED) /* Linux: with ACK, a request that a SYN has killed */
+        return step->segment->flags & FW_ACK;
+    if (sender->state == FW_SYN_SENT) /* with ACK, it has no connection that the SYN could cross */
+        return (step->segment->flags & FW_ACK) && acks_syn_of(step->segment, receiver);
+    if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
+        !is_stale(sender, step->segment))
+        return true; /* its own, from beyond data that the capture missed */
     return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
                                    seq == receiver->last_ack && receiver->state != FW_UNKNOWN);
+}
+
+/* The receiver takes the RST if what came before it has arrived; then it says nothing more. */
+static void hold_rst(struct step *step)
+{
+    const struct fw_segment *segment = step->segment;
+    step->receiver->facts |= END_HELD_RST;
+    step->connection->held = (struct tcp_held){
+        .time = segment->time,
+        .frame = segment->frame,
+        .seq = segment->seq,
+        .ack = segment->ack,
+        .flags = segment->flags,
+        .from = (uint8_t)step->from,
+        .waits = true,
+    };
 }
 
 static void take_rst(struct step *step)
@@ -643,13 +682,19 @@ static void take_rst(struct step *step)
     const bool was_over = tcp_is_over(connection);
     const bool refused = receiver->state == FW_SYN_SENT && answer == RST_EXACT;
 
-    if (aborts)
+    if (aborts) {
         close_by_rst(step, sender, "sent RST", END_SENT_RST);
+        sender->facts &= ~(unsigned)END_RST_TIMED;
+        if (step->segment->options & FW_OPT_TIMESTAMPS)
+            sender->facts |= END_RST_TIMED;
+    }
+    if (answer == RST_UNSETTLED)
+        hold_rst(step);
     if (answer == RST_EXACT && receiver->state != FW_UNKNOWN)
         close_by_rst(step, receiver, "received RST", END_GOT_RST);
     if (answer == RST_IN_WINDOW && !aborts)
         note(step, FW_NOTE_RST_CHALLENGED);
-    else if (answer != RST_EXACT && !aborts)
+    else if (answer == RST_OUTSIDE && !aborts)
         note(step, FW_NOTE_RST_IGNORED);
     if (step->result->count == 0 || was_over)
         return;
@@ -667,10 +712,19 @@ static void revive(struct step *step)
 {
     struct tcp_connection *connection = step->connection;
     struct tcp_end *sender = step->sender;
+    if (has(sender, END_RESTARTED)) {
+        sender->facts &= ~(unsigned)END_RESTARTED;
+        change_state(step, sender, (enum fw_state)sender->alive_state, FW_PROOF_SEGMENT, true,
+                     "went on sending: the SYN was not its own");
+        return;
+    }
     if (sender->state != FW_CLOSED || sender->alive_state == FW_UNKNOWN || !has(sender, END_SEEN) ||
         after(step->segment->seq, sender->nxt + 1))
         return;
     const char *cause = "sent again: it was not closed";
+    if (has(sender, END_SENT_RST) && has(sender, END_RST_TIMED) &&
+        step->segment->ts_val == sender->ts_last)
+        return; /* may have been sent before the RST, and passed the tap after it */
     if (has(sender, END_SENT_RST)) {
         note(step, FW_NOTE_RST_FORGED);
         cause = "went on sending: the RST was not its own";
@@ -682,7 +736,7 @@ static void revive(struct step *step)
         cause = "sent again: the ACK of its FIN did not arrive";
     }
     const enum fw_state alive = (enum fw_state)sender->alive_state;
-    sender->facts &= (uint16_t) ~(END_SENT_RST | END_GOT_RST);
+    sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
     change_state(step, sender, alive, FW_PROOF_SEGMENT, true, cause);
 }
 
@@ -699,7 +753,7 @@ static void take_back_ack_of_fin(struct step *step)
                             !after(segment->seq + segment->payload_bytes, step->receiver->rcv);
     if (!proved(sender, SND_FIN) || !(fin_again || data_again) || is_stale(sender, segment))
         return;
-    sender->facts &= (uint16_t)~END_HELD_ACK;
+    sender->facts &= ~(unsigned)(END_HELD_ACK | END_HELD_BEHIND);
     if (!proved(sender, RCV_ACK_OF_FIN))
         return;
     unprove(sender, RCV_ACK_OF_FIN);
@@ -714,6 +768,10 @@ static void take_back_forged_fin(struct step *step)
     struct tcp_end *sender = step->sender;
     if (!proved(sender, SND_FIN) || (segment->flags & FW_FIN) || is_stale(sender, segment))
         return;
+    if (has(sender, END_FIN_KEPT))
+        return;
+    if (segment->payload_bytes == 0 && after(segment->seq, sender->fin_seq))
+        sender->facts |= END_FIN_KEPT;
     const bool data_beyond = after(segment->seq + segment->payload_bytes, sender->fin_seq) &&
                              segment->payload_bytes > 0;
     const bool newer_before = segment->seq == sender->fin_seq && segment->payload_bytes == 0 &&
@@ -743,18 +801,37 @@ static void sent_ack_of_fin(struct step *step, struct tcp_end *end, uint32_t seq
     prove(step, end, SND_ACK_OF_FIN);
 }
 
+/* The peer's ACK of our SYN or FIN came with, or from beyond, a FIN that we have yet to acknowledge:
+ * which of the two we take first, our own next segment tells. */
+static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, uint32_t seq)
+{
+    const struct tcp_end *peer = peer_of(step, end);
+    if (end == step->sender && peer->state == FW_FIN_WAIT_1 && step->segment->payload_bytes > 0)
+        return true; /* an orphan answers data with RST */
+    if (proved(peer, SND_ACK_OF_FIN))
+        return false;
+    if (proved(end, SND_FIN))
+        return !before(seq, end->fin_seq);
+    if (end == step->sender && step->gap == 1 && sequence_end(step->segment) == seq)
+        return true; /* from beyond one number that the capture missed: it may be a FIN */
+    return end == step->sender && (step->segment->flags & FW_FIN);
+}
+
 /* `end` acknowledged up to `ack` in a segment at `seq`: what that proves of both. */
 static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint32_t seq,
                      bool reaches_peer)
 {
     struct tcp_end *peer = peer_of(step, end);
+    const bool held = is_held_by_fin(step, end, seq);
     if (!has(end, END_HAS_RCV) || after(ack, end->rcv)) {
         end->rcv = ack;
         end->facts |= END_HAS_RCV;
     }
     if (has(peer, END_HAS_ISS) && after(ack, peer->iss)) {
         prove(step, end, SND_ACK_OF_SYN);
-        if (reaches_peer)
+        if (reaches_peer && held && peer->state == FW_SYN_RECEIVED)
+            peer->facts |= END_HELD_ACK | END_HELD_SYN;
+        else if (reaches_peer)
             prove(step, peer, RCV_ACK_OF_SYN);
     }
     if (!proved(peer, SND_FIN) || !after(ack, peer->fin_seq))
@@ -762,21 +839,31 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     sent_ack_of_fin(step, end, seq);
     if (!reaches_peer || proved(peer, RCV_ACK_OF_FIN))
         return;
-    /* The ACK stands behind a FIN that the peer has yet to acknowledge. It may have received that
-     * FIN first (CLOSING, TIME_WAIT) or not (FIN_WAIT_2): its next segment tells. */
-    if (peer->state == FW_FIN_WAIT_1 && proved(end, SND_FIN) && after(seq, end->fin_seq))
-        peer->facts |= END_HELD_ACK;
-    else
+    if (peer->state != FW_FIN_WAIT_1 || !held)
         prove(step, peer, RCV_ACK_OF_FIN);
+    else if (proved(end, SND_FIN) || step->gap == 1)
+        peer->facts |= END_HELD_BEHIND;
+    else
+        peer->facts |= END_HELD_ACK;
 }
 
-static void release_held_ack(struct step *step)
+/* The sender's own segment tells what it made of an ACK that came with a FIN: it acknowledges the FIN,
+ * or repeats itself because something before the FIN is missing. */
+static void release_held_ack(struct step *step, bool before_its_ack)
 {
-    struct tcp_end *sender = step->sender;
-    if (!has(sender, END_HELD_ACK))
+    const struct fw_segment *segment = step->segment;
+    struct tcp_end *sender = step->sender, *receiver = step->receiver;
+    const unsigned held = before_its_ack ? END_HELD_ACK : END_HELD_BEHIND;
+    const bool acks_fin = proved(receiver, SND_FIN) && after(segment->ack, receiver->fin_seq);
+    const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack;
+    const bool acks_all = !proved(receiver, SND_FIN) && !before(segment->ack, receiver->nxt);
+    if (!has(sender, held) || (!acks_fin && !repeats && !acks_all))
         return;
-    sender->facts &= (uint16_t)~END_HELD_ACK;
-    prove(step, sender, RCV_ACK_OF_FIN);
+    const bool syn = has(sender, END_HELD_SYN) && before_its_ack;
+    sender->facts &= ~held;
+    if (syn)
+        sender->facts &= ~(unsigned)END_HELD_SYN;
+    prove(step, sender, syn ? RCV_ACK_OF_SYN : RCV_ACK_OF_FIN);
 }
 
 static void send_fin(struct step *step)
@@ -828,12 +915,12 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
         note(step, FW_NOTE_GAP);
     }
     if (!after(pending, sender->nxt)) {
-        receiver->facts &= (uint16_t) ~(END_PENDING_ACK | END_FIN_DOUBTED);
+        receiver->facts &= ~(unsigned)(END_PENDING_ACK | END_FIN_DOUBTED);
         take_ack(step, receiver, pending, receiver->ack_fin_seq, true);
     } else if (segment->seq == old_nxt && !is_stale(sender, segment)) {
-        receiver->facts &= (uint16_t)~END_PENDING_ACK;
+        receiver->facts &= ~(unsigned)END_PENDING_ACK;
         if (has(receiver, END_FIN_DOUBTED)) {
-            receiver->facts &= (uint16_t)~END_FIN_DOUBTED;
+            receiver->facts &= ~(unsigned)END_FIN_DOUBTED;
             unprove(receiver, SND_FIN);
             receiver->nxt = receiver->fin_seq;
             correct(step, receiver, "its FIN acknowledged what was never sent");
@@ -948,10 +1035,12 @@ static void take_segment(struct step *step)
     take_back_ack_of_fin(step);
 
     const uint32_t old_nxt = has(sender, END_HAS_NXT) ? sender->nxt : segment->seq;
+    step->gap = after(segment->seq, old_nxt) ? segment->seq - old_nxt : 0;
     name_ordinary(step, old_nxt);
     advance_nxt(step);
     settle_pending_ack(step, old_nxt);
 
+    release_held_ack(step, true);
     bool doubted = false;
     if (has(receiver, END_HAS_NXT) && after(segment->ack, receiver->nxt)) {
         if (!has(receiver, END_SEEN)) {
@@ -976,14 +1065,14 @@ static void take_segment(struct step *step)
     } else {
         take_ack(step, sender, segment->ack, segment->seq, taken == TAKEN);
     }
-    release_held_ack(step);
+    release_held_ack(step, false);
     if (segment->flags & FW_FIN) {
         if (doubted && !proved(sender, SND_FIN))
             sender->facts |= END_FIN_DOUBTED;
         send_fin(step);
     }
     sender->window = (uint32_t)segment->window_raw << window_shift(sender, receiver);
-    sender->facts &= (uint16_t)~END_WINDOW_ZERO;
+    sender->facts &= ~(unsigned)END_WINDOW_ZERO;
     if (segment->window_raw == 0)
         sender->facts |= END_WINDOW_ZERO;
     remember_timestamps(sender, receiver, segment);
@@ -1010,7 +1099,8 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
         connection->last_time = segment->time;
     if (is_duplicate(step.sender, segment)) {
         result->note = FW_NOTE_DUPLICATE;
-        return;
+        if ((segment->flags & (FW_SYN | FW_FIN)) || segment->payload_bytes > 0)
+            return; /* an ACK or a RST once more says nothing more, and may be another one */
     }
 
     /* RFC 9293 section 3.10.7.4: RST, SYN, ACK, FIN. */
@@ -1025,9 +1115,53 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     } else {
         take_segment(&step);
     }
+    const bool rst = segment->flags & FW_RST;
+    if (has(step.sender, END_HELD_RST) && (!rst || step.sender->state == FW_CLOSED)) {
+        step.sender->facts &= ~(unsigned)END_HELD_RST; /* it is alive */
+        connection->held.waits = false;
+    }
     step.sender->facts |= END_SEEN;
     remember_segment(step.sender, segment);
     note_established(&step);
+}
+
+/* A stack's own SYN carries on its timestamp clock, if the connection had one (Linux offsets it by
+ * addresses, so that it does for the next connection too); a forger must guess it. */
+static bool is_own_syn(const struct tcp_end *sender, const struct fw_segment *syn)
+{
+    if (!has(sender, END_HAS_TS))
+        return true;
+    return (syn->options & FW_OPT_TIMESTAMPS) && !before(syn->ts_val, sender->ts_last);
+}
+
+void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
+                  const struct fw_segment *syn, struct tcp_result *result)
+{
+    struct tcp_end *sender = &connection->end[from];
+    struct step step = {
+        .connection = connection,
+        .segment = syn,
+        .result = result,
+        .now = syn->time,
+        .from = from,
+        .sender = sender,
+        .receiver = &connection->end[!from],
+    };
+    result->count = 0;
+    result->note = FW_NOTE_SYN_IN_WINDOW;
+    if (has(sender, END_RESTARTED) || !is_own_syn(sender, syn))
+        return;
+    if (sender->state != FW_CLOSED)
+        sender->alive_state = sender->state;
+    sender->facts |= END_RESTARTED;
+    change_state(&step, sender, FW_SYN_SENT, FW_PROOF_INFERRED, false,
+                 "sent SYN of another connection");
+}
+
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn)
+{
+    count_segment(&connection->end[from], syn);
 }
 
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
@@ -1067,6 +1201,8 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
 {
     const enum fw_state client = (enum fw_state)connection->end[FW_CLIENT].state;
     const enum fw_state server = (enum fw_state)connection->end[FW_SERVER].state;
+    if (connection->held.waits)
+        return TCP_TIMER_HELD;
     if (client == FW_TIME_WAIT || server == FW_TIME_WAIT)
         return TCP_TIMER_TIME_WAIT;
     if (tcp_is_over(connection))
@@ -1078,12 +1214,28 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
     return TCP_TIMER_NONE;
 }
 
+/* The receiver of the RST that was held said nothing: it took it. */
+static void settle_by_silence(struct step *step)
+{
+    struct tcp_connection *connection = step->connection;
+    struct tcp_end *end = &connection->end[!connection->held.from];
+    step->now = connection->held.time;
+    connection->held.waits = false;
+    end->facts &= ~(unsigned)END_HELD_RST;
+    close_by_rst(step, end, "received RST", END_GOT_RST);
+    connection->end_kind = FW_END_RST;
+}
+
 void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_time now,
                  struct tcp_result *result)
 {
     struct step step = { .connection = connection, .result = result, .now = now };
     result->count = 0;
     result->note = FW_NOTE_NONE;
+    if (timer == TCP_TIMER_HELD) {
+        settle_by_silence(&step);
+        return;
+    }
     for (int side = FW_CLIENT; side <= FW_SERVER; side++) {
         struct tcp_end *end = &connection->end[side];
         if (timer == TCP_TIMER_TIME_WAIT && end->state == FW_TIME_WAIT)
@@ -1116,14 +1268,12 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
     if (state == FW_UNKNOWN && peer == FW_SYN_SENT)
         return TCP_SYN_SAME; /* simultaneous open, split handshake */
 
-    const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT;
-    /* The SYN reaches an end that may still hold the old connection: its answer decides. */
+    const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
+    /* The SYN reaches an end that still holds the old connection: its answer decides. */
     if (peer == FW_TIME_WAIT)
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
-        return receiver->alive_state == FW_LAST_ACK && !has(receiver, END_GOT_RST | END_SENT_RST)
-                   ? TCP_SYN_HOLD
-                   : TCP_SYN_NEW;
+        return TCP_SYN_NEW;
     if (dead)
         return peer == FW_UNKNOWN ? TCP_SYN_NEW : TCP_SYN_HOLD;
     if (state == FW_SYN_SENT)
@@ -1138,10 +1288,9 @@ enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_s
     const struct tcp_end *receiver = &connection->end[!from];
     if (!(segment->flags & FW_ACK))
         return classify_bare_syn(connection, from, segment->seq);
-    /* A SYN+ACK whose SYN the capture missed, on a tuple that is done with. */
+    /* A SYN+ACK whose SYN the capture missed, from an end that was done with the old connection. */
     const bool done = (sender->state == FW_CLOSED || sender->state == FW_TIME_WAIT) &&
-                      (receiver->state == FW_CLOSED || receiver->state == FW_TIME_WAIT) &&
-                      has(sender, END_SEEN);
+                      sender->alive_state != FW_SYN_RECEIVED && has(sender, END_SEEN);
     const bool ours = (has(sender, END_HAS_ISS) && sender->iss == segment->seq) ||
                       (has(receiver, END_HAS_ISS) && receiver->iss == segment->ack - 1);
     return done && !ours ? TCP_SYN_NEW : TCP_SYN_SAME;
@@ -1189,12 +1338,20 @@ static void describe_side(const struct tcp_end *end, enum fw_side side, struct f
     record->retransmits[side] = end->retransmits;
 }
 
+/* An end that has begun another connection has left this one. */
+static enum fw_state describe_state(const struct tcp_end *end)
+{
+    if (!has(end, END_RESTARTED))
+        return (enum fw_state)end->state;
+    return end->alive_state == FW_TIME_WAIT ? FW_TIME_WAIT : FW_CLOSED;
+}
+
 void tcp_describe(const struct tcp_connection *connection, struct fw_connection *record)
 {
     const struct tcp_end *client = &connection->end[FW_CLIENT];
     const struct tcp_end *server = &connection->end[FW_SERVER];
-    record->client_state = (enum fw_state)client->state;
-    record->server_state = (enum fw_state)server->state;
+    record->client_state = describe_state(client);
+    record->server_state = describe_state(server);
     record->client_inferred = has(client, END_INFERRED);
     record->server_inferred = has(server, END_INFERRED);
     record->client_timed = has(client, END_TIMED);

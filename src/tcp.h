@@ -51,9 +51,15 @@ enum {
     END_TIMED = 1 << 10,      /* its state was given by a timer of ours: shown with ~ */
     END_SENT_RST = 1 << 11,   /* CLOSED because it sent a RST */
     END_GOT_RST = 1 << 12,    /* CLOSED because it received one */
-    END_HELD_ACK = 1 << 13,   /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
+    END_HELD_ACK = 1 << 13,   /* its SYN or FIN was acknowledged together with data or a FIN */
     END_ACKED_FIN = 1 << 14,  /* it acknowledged the peer's FIN at `ack_fin_seq` */
     END_WINDOW_ZERO = 1 << 15,
+    END_HELD_BEHIND = 1 << 17, /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
+    END_HELD_SYN = 1 << 18,   /* what END_HELD_ACK holds is the ACK of its SYN */
+    END_HELD_RST = 1 << 20,   /* a RST came from beyond what it has acknowledged */
+    END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
+    END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
+    END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
 };
 
 struct tcp_end {
@@ -70,23 +76,36 @@ struct tcp_end {
     uint32_t ts_last;         /* last timestamp it sent */
     uint32_t window;          /* last advertised, scaled */
     uint32_t packets, data_packets, retransmits;
-    uint16_t facts;
+    uint32_t facts;
     uint16_t mss;
     uint16_t syns, synacks, fins, rsts; /* segments seen, saturating */
     uint8_t proved;           /* 1 << enum tcp_proof */
     uint8_t state;            /* enum fw_state */
-    uint8_t alive_state;      /* state before it was CLOSED by a RST, an ACK or a timer */
+    uint8_t alive_state;      /* state before it was CLOSED, or before END_RESTARTED */
     uint8_t window_scale;
     /* Identity of the last segment, to tell an exact duplicate. */
     uint16_t last_ip_id, last_checksum;
-    uint32_t last_seq, last_ack;
+    uint32_t last_seq, last_ack, last_payload_bytes;
     fw_time last_time;
     uint16_t last_flags;
     uint8_t path_length;
 };
 
+/* A RST that came from beyond what its receiver has acknowledged: exact if what lies between has
+ * arrived. The receiver's next segment says that it had not, its silence (TCP_TIMER_HELD) that it had;
+ * then its end is told with the frame of the RST. */
+struct tcp_held {
+    fw_time time;
+    uint64_t frame;
+    uint32_t seq, ack;
+    uint16_t flags;
+    uint8_t from; /* enum fw_side */
+    bool waits;
+};
+
 struct tcp_connection {
     struct tcp_end end[2]; /* by enum fw_side */
+    struct tcp_held held;
     fw_time first_time, last_time;
     fw_time syn_time;      /* the last SYN */
     fw_time synack_time;   /* the last SYN+ACK */
@@ -130,6 +149,15 @@ enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *segment, struct tcp_result *result);
 
+/* `from` sent a SYN that may belong to the next connection on this tuple (TCP_SYN_HOLD or _SUSPECT):
+ * it is in SYN_SENT, inferred, if the SYN is its own. The other end is as it was until it answers. */
+void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
+                  const struct fw_segment *syn, struct tcp_result *result);
+
+/* Counts a SYN that was held and turned out to begin nothing. */
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn);
+
 /* Takes an ICMP error about a segment that `from` had sent. */
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *quoted, struct tcp_result *result);
@@ -141,6 +169,7 @@ enum tcp_timer {
     TCP_TIMER_TIME_WAIT,  /* 2MSL since TIME_WAIT was entered or restarted */
     TCP_TIMER_FIN_WAIT_2, /* orphaned FIN_WAIT_2 */
     TCP_TIMER_CLOSED,     /* both ends are done: a tombstone */
+    TCP_TIMER_HELD,       /* the receiver of the RST that is held stays silent */
     TCP_TIMER_COUNT
 };
 enum tcp_timer tcp_timer(const struct tcp_connection *connection);

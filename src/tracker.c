@@ -85,14 +85,15 @@ void fw_step_connection(const struct fw_step *step, struct fw_connection *connec
     describe(emission->tracker, emission->flow, connection);
 }
 
-static void tell_step(struct fw_tracker *tracker, struct flow *flow,
-                      const struct fw_segment *segment, enum fw_side from,
-                      const struct tcp_result *result, fw_time time)
+/* `passes`: the segment goes by now, for the `segment` hook; else it went by before. */
+static void tell(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
+                 enum fw_side from, const struct tcp_result *result, fw_time time, bool passes)
 {
     tracker->counts.transitions += result->count;
-    tracker->counts.notes[result->note]++;
+    tracker->counts.notes[result->note] += passes;
     const bool step_wanted = tracker->hooks->step && result->count > 0;
-    if (!step_wanted && !tracker->hooks->segment)
+    const bool segment_wanted = tracker->hooks->segment && segment && passes;
+    if (!step_wanted && !segment_wanted)
         return;
 
     struct fw_identity identity;
@@ -119,11 +120,21 @@ static void tell_step(struct fw_tracker *tracker, struct flow *flow,
     };
     if (step_wanted)
         tracker->hooks->step(tracker->context, &step);
-    if (tracker->hooks->segment && segment)
+    if (segment_wanted)
         tracker->hooks->segment(tracker->context, &step);
 }
 
+static void tell_step(struct fw_tracker *tracker, struct flow *flow,
+                      const struct fw_segment *segment, enum fw_side from,
+                      const struct tcp_result *result, fw_time time)
+{
+    tell(tracker, flow, segment, from, result, time, segment != NULL);
+}
+
 /* --------------------------------------------------------------------------------- queues, clocks */
+
+/* How long the receiver of a RST stays silent before it has taken it: longer than most round trips. */
+#define HELD_NS (200 * FW_MILLISECOND)
 
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue)
 {
@@ -139,6 +150,8 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     case FLOW_UNANSWERED: /* the same attempt, whatever the gap: states.md 1 */
     case FLOW_OPEN:
         return tracker->options.idle_ns;
+    case FLOW_HELD:
+        return HELD_NS;
     case FLOW_QUEUE_COUNT:
         break;
     }
@@ -156,6 +169,8 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
         return flow->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
+    case TCP_TIMER_HELD:
+        return FLOW_HELD;
     case TCP_TIMER_NONE:
     case TCP_TIMER_COUNT:
         break;
@@ -174,12 +189,28 @@ static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_b
 
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end);
 
+static void settle_rst(struct fw_tracker *tracker, struct flow *flow);
+static enum fw_side held_side(const struct flow *flow);
+
+/* The held SYN began nothing: it is counted where it went by. */
+static void drop_held(struct flow *flow)
+{
+    if (!flow->held)
+        return;
+    for (size_t i = 0; i < flow->held->count; i++)
+        tcp_count_held(&flow->tcp, held_side(flow), &flow->held->syns[i]);
+    free(flow->held);
+    flow->held = NULL;
+}
+
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    if (flow->held && !flow->held->suspect && end != FW_END_REUSED) {
+    settle_rst(tracker, flow);
+    if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
         promote_held(tracker, flow, end);
         return;
     }
+    drop_held(flow);
     struct fw_connection record;
     if (tracker->hooks->end) {
         describe(tracker, flow, &record);
@@ -199,7 +230,40 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
     [FLOW_SYN] = TCP_TIMER_SYN,
     [FLOW_TIME_WAIT] = TCP_TIMER_TIME_WAIT,
     [FLOW_FIN_WAIT_2] = TCP_TIMER_FIN_WAIT_2,
+    [FLOW_HELD] = TCP_TIMER_HELD,
 };
+
+/* The frame that was held, as far as a view shows it. */
+static void tell_held(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+{
+    const struct tcp_held *held = &flow->tcp.held;
+    struct fw_identity identity;
+    flow_identity(flow, &identity);
+    const bool client = held->from == FW_CLIENT;
+    const struct fw_segment segment = {
+        .time = held->time,
+        .frame = held->frame,
+        .from = client ? identity.client : identity.server,
+        .to = client ? identity.server : identity.client,
+        .scope = identity.scope,
+        .seq = held->seq,
+        .ack = held->ack,
+        .flags = held->flags,
+    };
+    if (result->count > 0)
+        tell(tracker, flow, &segment, (enum fw_side)held->from, result, held->time, false);
+}
+
+/* No more will come that could say that a RST which is held did not arrive. */
+static void settle_rst(struct fw_tracker *tracker, struct flow *flow)
+{
+    if (!flow->tcp.held.waits)
+        return;
+    struct tcp_result result;
+    tcp_timeout(&flow->tcp, TCP_TIMER_HELD, flow->tcp.held.time, &result);
+    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), tracker->now);
+    tell_held(tracker, flow, &result);
+}
 
 /* The clock of a flow ran out at `when`. */
 static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
@@ -209,16 +273,19 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
         end_flow(tracker, flow, FW_END_TIMER);
         return;
     }
-    struct tcp_result result;
-    tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
     const fw_time now = tracker->now;
     tracker->now = when;
-    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
-    tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    if (queue == FLOW_HELD) {
+        settle_rst(tracker, flow);
+    } else {
+        struct tcp_result result;
+        tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
+        flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
+        tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    }
     if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (flow->held->suspect) {
-            free(flow->held);
-            flow->held = NULL;
+        if (flow->held->suspect || flow->held->disowned) {
+            drop_held(flow);
         } else {
             promote_held(tracker, flow, FW_END_OPEN);
         }
@@ -281,6 +348,7 @@ static void evict_one(struct fw_tracker *tracker)
         { FLOW_UNANSWERED, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_TIME_WAIT, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_SYN, offsetof(struct fw_tracker_counts, evicted_half_open) },
+        { FLOW_HELD, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_FIN_WAIT_2, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
@@ -296,8 +364,7 @@ static void evict_one(struct fw_tracker *tracker)
         if (!flow)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
         end_flow(tracker, flow, FW_END_EVICTED);
         return;
     }
@@ -382,8 +449,8 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     free(held);
 }
 
-static int hold_syn(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
-                    bool suspect)
+static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side from,
+                    const struct fw_segment *segment, bool suspect)
 {
     struct held *held = flow->held;
     if (!held) {
@@ -395,11 +462,27 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, const struct 
     }
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
+    else
+        tcp_count_held(&flow->tcp, from, segment);
+    struct tcp_result result;
+    const fw_time old_base = flow->tcp.timer_base;
+    tcp_hold_syn(&flow->tcp, from, segment, &result);
+    requeue(tracker, flow, old_base);
+    tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
 }
 
+static enum fw_side held_side(const struct flow *flow)
+{
+    struct flow_key key;
+    bool from_low;
+    flow_key_of(&flow->held->syns[0], &key, &from_low);
+    return side_from(flow, from_low);
+}
+
 /* Does this segment belong to the attempt that the held SYN made? */
-static bool is_of_held(const struct flow *flow, const struct fw_segment *segment)
+static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
+                       const struct fw_segment *segment)
 {
     const struct fw_segment *syn = &flow->held->syns[0];
     const uint32_t nxt = syn->seq + 1 + syn->payload_bytes;
@@ -407,9 +490,13 @@ static bool is_of_held(const struct flow *flow, const struct fw_segment *segment
                              memcmp(syn->from.addr, segment->from.addr, sizeof(syn->from.addr)) == 0;
     if (from_holder)
         return !(segment->flags & FW_SYN) && segment->seq - syn->seq - 1 <= syn->payload_bytes;
-    if (!(segment->flags & (FW_SYN | FW_RST)))
+    if (!(segment->flags & (FW_SYN | FW_RST)) || !tcp_acks_attempt(segment, syn->seq, nxt))
         return false;
-    return tcp_acks_attempt(segment, syn->seq, nxt);
+    /* Linux: a half-open request answers a SYN in its window with RST, and is gone; if that SYN was
+     * forged, the client is not. */
+    const struct tcp_end *holder = &flow->tcp.end[holder_side];
+    return !(segment->flags & FW_RST) || (holder->facts & END_RESTARTED) ||
+           flow->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
 }
 
 /* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or to a
@@ -422,39 +509,53 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     const unsigned hash = flow->hh.hashv;
     const enum fw_side from = side_from(flow, from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
+    if (is_syn)
+        settle_rst(tracker, flow);
 
-    if (flow->held && is_of_held(flow, segment)) {
+    if (flow->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
         *routed = flow_find(tracker->flows, &key, hash);
         return *routed ? 0 : -ENOMEM;
     }
+    if (flow->held && !is_syn && from == held_side(flow)) {
+        if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
+            drop_held(flow);
+        } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
+            flow->held->disowned = true;
+        }
+    }
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
-    enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
-    if (kind == TCP_SYN_HOLD || kind == TCP_SYN_SUSPECT) {
-        const bool again = flow->held && flow->held->syns[0].seq == segment->seq;
-        if (flow->held && !again && flow->held->suspect) {
-            free(flow->held);
-            flow->held = NULL;
-        } else if (flow->held && !again) { /* a third attempt: the second is one now */
-            promote_held(tracker, flow, FW_END_REUSED);
-            flow = *routed = flow_find(tracker->flows, &key, hash);
-            if (!flow)
-                return -ENOMEM;
-            return route(tracker, routed, from_low, segment);
+    const enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
+    switch (kind) {
+    case TCP_SYN_SAME:
+        return 0;
+    case TCP_SYN_NEW: {
+        if (flow->held && !flow->held->suspect && flow->held->syns[0].seq != segment->seq) {
+            promote_held(tracker, flow, FW_END_REUSED); /* an attempt of its own: states.md 2 */
+            *routed = flow_find(tracker->flows, &key, hash);
+            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
         }
-        *routed = NULL;
-        const int held = hold_syn(tracker, flow, segment, kind == TCP_SYN_SUSPECT);
-        if (kind == TCP_SYN_SUSPECT)
-            *routed = flow; /* counted and shown where it went by */
-        return held;
-    }
-    if (kind == TCP_SYN_NEW) {
+        const uint64_t id = flow->held ? flow->held->id : 0;
+        drop_held(flow);
         end_flow(tracker, flow, FW_END_REUSED);
-        *routed = start_flow(tracker, &key, hash, from_low, segment, 0);
+        *routed = start_flow(tracker, &key, hash, from_low, segment, id);
         return *routed ? 0 : -ENOMEM;
     }
-    return 0;
+    case TCP_SYN_HOLD:
+    case TCP_SYN_SUSPECT:
+        break;
+    }
+    if (flow->held && flow->held->syns[0].seq != segment->seq) { /* yet another attempt */
+        if (!flow->held->suspect) {
+            promote_held(tracker, flow, FW_END_REUSED);
+            *routed = flow_find(tracker->flows, &key, hash);
+            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+        }
+        drop_held(flow);
+    }
+    *routed = NULL;
+    return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
 }
 
 static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_low,
@@ -498,16 +599,17 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         if (routed < 0 || !flow)
             return routed;
     }
-    const int taken = take_into(tracker, flow, side_from(flow, from_low), segment);
-    if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (!flow->held->suspect) {
-            promote_held(tracker, flow, FW_END_OPEN);
-        } else { /* the next SYN opens a new one: states.md 15 */
-            free(flow->held);
-            flow->held = NULL;
-        }
-    }
-    return taken;
+    return take_into(tracker, flow, side_from(flow, from_low), segment);
+}
+
+/* What an endpoint would drop moves nothing; the peers' labels note it. */
+static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segment *segment,
+                              const struct flow_key *key, bool from_low, unsigned hash)
+{
+    struct flow *flow = tracker->options.interop ? flow_find(tracker->flows, key, hash) : NULL;
+    tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
+    if (flow)
+        interop_step(flow->interop, side_from(flow, from_low) == FW_CLIENT, segment);
 }
 
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
@@ -526,7 +628,7 @@ int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segment
         for (size_t i = 0; i < batch; i++) {
             const struct fw_segment *segment = &segments[done + i];
             if (tracker->options.drop_bad_checksums && segment->checksum == FW_CHECKSUM_BAD) {
-                tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
+                drop_bad_checksum(tracker, segment, &keys[i], from_low[i], hashes[i]);
                 continue;
             }
             const int taken = take(tracker, segment, &keys[i], from_low[i], hashes[i]);
@@ -544,8 +646,9 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     size_t count;
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
-        for (size_t i = 0; flows && i < count; i++)
+        for (size_t i = 0; flows && i < count; i++) {
             end_flow(tracker, flows[i], FW_END_OPEN);
+        }
         free(flows);
     }
 }

@@ -55,10 +55,10 @@ struct fw_endpoint {
 /* Tunnels whose inner connection is followed. */
 enum fw_tunnel {
     FW_TUNNEL_NONE,
-    FW_TUNNEL_GRE,   /* RFC 2784, 2890; id = key, 0 without one */
-    FW_TUNNEL_IPIP,  /* IPv4 in IPv4 (RFC 2003), IPv4 in IPv6, IPv6 in IPv6 (RFC 2473); id 0 */
-    FW_TUNNEL_6IN4,  /* RFC 4213; id 0 */
-    FW_TUNNEL_VXLAN, /* RFC 7348; id = VNI */
+    FW_TUNNEL_GRE,    /* RFC 2784, 2890; id = key, 0 without one. PPTP (RFC 2637): 0 */
+    FW_TUNNEL_IPIP,   /* IPv4 in IPv4 (RFC 2003), IPv4 in IPv6, IPv6 in IPv6 (RFC 2473); id 0 */
+    FW_TUNNEL_6IN4,   /* RFC 4213; id 0 */
+    FW_TUNNEL_VXLAN,  /* RFC 7348; id = VNI */
     FW_TUNNEL_GENEVE, /* RFC 8926; id = VNI */
     FW_TUNNEL_GTP,    /* 3GPP TS 29.281, user data; id 0: each direction has its own */
     FW_TUNNEL_TEREDO, /* RFC 4380; id 0 */
@@ -112,14 +112,17 @@ enum fw_icmp {
 enum fw_checksum { FW_CHECKSUM_UNCHECKED, FW_CHECKSUM_GOOD, FW_CHECKSUM_BAD };
 
 /* What one packet said at the TCP level. Filled by fw_decode(); a plain value. For an ICMP error it
- * is the quoted header: `from` is the endpoint whose segment did not arrive. */
+ * is the quoted header: `from` is the endpoint whose segment did not arrive; `seq` is always there,
+ * `ack` and `flags` are 0 unless they are quoted too. IPv6: `from` is the home address of a mobile
+ * sender and `to` the end of a source route, as TCP knows them. */
 struct fw_segment {
     fw_time time;
     uint64_t frame;
     struct fw_endpoint from, to;
     struct fw_scope scope;
     uint32_t seq, ack;
-    uint32_t payload_bytes;    /* from the IP header, not from what was captured (states.md 32) */
+    uint32_t payload_bytes;    /* from the IP header, not from what was captured (states.md 32);
+                                  of a first fragment: what is in that fragment */
     uint32_t ts_val, ts_ecr;   /* with FW_OPT_TIMESTAMPS */
     uint16_t flags;            /* FW_FIN ... FW_AE */
     uint16_t window_raw;       /* before scaling */
@@ -141,7 +144,7 @@ enum fw_verdict {
     FW_VERDICT_SEGMENT,        /* a TCP segment */
     FW_VERDICT_ICMP_ERROR,     /* an ICMP error that quotes a TCP segment */
     FW_VERDICT_NOT_TCP,        /* another protocol */
-    FW_VERDICT_FRAGMENT,       /* a later IP fragment: has no TCP header */
+    FW_VERDICT_FRAGMENT,       /* an IP fragment without a whole TCP header */
     FW_VERDICT_TRUNCATED,      /* captured too short to hold the TCP header (snaplen) */
     FW_VERDICT_MALFORMED,      /* a header contradicts itself or the packet's length */
     FW_VERDICT_UNKNOWN_LINK,   /* a link type that is not decoded */

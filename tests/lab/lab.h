@@ -84,33 +84,46 @@ void tap_write(FILE *pcap, const uint8_t *packet, size_t size);
 
 enum { HISTORY_ROOM = 256, CONNECTION_ROOM = 16, FLIGHT_ROOM = 256, REASON_ROOM = 160 };
 
-/* One endpoint: its kernel's states, and its sequence space as sent, as captured, as received. */
-struct half {
-    enum tcp_state history[HISTORY_ROOM]; /* every state its kernel was in, oldest first */
-    int now;                              /* index of the present one */
-    int since;                /* index at the sending of its newest frame that passed the tap */
-    bool since_hidden;        /* no observer could know that state */
-    bool opened;              /* has had a socket of its own; none now means CLOSED, not LISTEN */
-    bool heard;               /* a frame of it has passed the tap since the newest SYN to it */
-    bool spoke;               /* has sent something in this batch */
-    bool rst_told;            /* it is CLOSED by a RST that passed the tap */
-    bool synack_sent, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
-
-    bool has_isn, fin_sent, fin_tapped, fin_got; /* fin_got: the peer's kernel was handed it */
+/* One endpoint's sequence space: as it was sent, as the tap saw it, as the other kernel got it. */
+struct numbers {
+    bool has_isn, syn_tapped, fin_sent, fin_tapped,
+        fin_got; /* fin_got: the peer's kernel was handed it */
     uint32_t isn, fin_end, snd_nxt;
-    bool has_acked,
-        has_acked_tapped; /* its own ACK numbers: the highest sent; that passed the tap */
-    uint32_t acked, acked_tapped;
-    bool has_ack_got, has_ack_seen, has_ack_missing; /* ACK numbers to it: the highest received; */
-    uint32_t ack_got, ack_seen, ack_missing;         /* that passed the tap; lost after the tap */
+    bool has_nxt_tapped, has_lost;
+    uint32_t nxt_tapped, lost_end; /* end of what passed the tap; of what was lost after it */
+
+    /* ACK numbers: its own, sent and captured; to it, received, captured, lost after the tap. */
+    bool has_acked, has_acked_tapped, has_ack_got, has_ack_seen, has_ack_missing;
+    uint32_t acked, acked_tapped, ack_got, ack_seen, ack_missing;
     int ack_seen_clock, ack_missing_clock;
 
+    bool synack_sent, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
+    bool rst_told;            /* it is CLOSED by a RST that passed the tap */
+    enum tcp_state rfc_state; /* where RFC 9293 would have it; CLOSED for no difference */
+};
+
+/* Why an observer may be wrong about an endpoint, until a later frame of its own says more. */
+struct doubts {
     char silent[REASON_ROOM]; /* its state changed and no packet said so */
     char reset[REASON_ROOM];  /* a RST that the tap missed, or that was lost after it */
     char forged[REASON_ROOM]; /* something was sent in its name */
     int silent_clock, reset_clock, forged_clock;
-    bool forged_fin;
-    uint32_t forged_fin_end;
+    bool reset_ahead; /* the observer knows more of that RST than the kernel */
+    uint8_t forged_flags;
+    uint32_t forged_end;
+};
+
+struct half {
+    enum tcp_state history[HISTORY_ROOM]; /* every state its kernel was in, oldest first */
+    int now;                              /* index of the present one */
+    int changed_clock;
+    int since;         /* index at the sending of its newest frame that passed the tap */
+    bool since_hidden; /* no observer could know that state */
+    bool opened;       /* has had a socket of its own; none now means CLOSED, not LISTEN */
+    bool heard;        /* a frame of it has passed the tap since the newest SYN to it */
+    bool spoke;        /* has sent something in this batch */
+    struct numbers numbers;
+    struct doubts doubts;
 };
 
 struct connection {
@@ -165,6 +178,8 @@ void truth_placed(struct frame *frame); /* notes the sender's state */
 /* What became of a frame: */
 void truth_forged(struct lab *lab, struct frame *frame);
 void truth_tapped(struct lab *lab, struct frame *frame);
+void truth_delayed(struct lab *lab, struct frame *frame);
+void truth_arriving(struct frame *frame); /* its kernel is about to get it */
 void truth_arrived(struct lab *lab, struct frame *frame);
 void truth_lost(struct lab *lab, struct frame *frame);
 

@@ -23,6 +23,18 @@ static void raise(bool *has, uint32_t *highest, uint32_t value)
     *has = true;
 }
 
+static bool covers(bool has, uint32_t ack, uint32_t end)
+{
+    return has && seq_at_least(ack, end);
+}
+
+static void give_reset(struct lab *lab, struct half *half, bool ahead, const char *text)
+{
+    snprintf(half->doubts.reset, REASON_ROOM, "%s", text);
+    half->doubts.reset_ahead = ahead;
+    half->doubts.reset_clock = lab->clock;
+}
+
 static void give_reason(char reason[static REASON_ROOM], int *at, int clock, const char *text)
 {
     snprintf(reason, REASON_ROOM, "%s", text);
@@ -61,6 +73,20 @@ struct connection *truth_connection(struct lab *lab, const struct frame *frame)
     return connection;
 }
 
+/* What a kernel passes through within one packet, too fast to be asked. */
+static enum tcp_state between(const struct numbers *numbers, enum tcp_state from, enum tcp_state to)
+{
+    const bool fin_acked =
+        numbers->fin_sent && covers(numbers->has_ack_got, numbers->ack_got, numbers->fin_end);
+    if (from == FIN_WAIT_1 && to == CLOSED && fin_acked)
+        return FIN_WAIT_2; /* an orphan that is sent data */
+    if ((from == SYN_RECEIVED || from == SYN_SENT) && to == CLOSE_WAIT)
+        return ESTABLISHED;
+    if (from == FIN_WAIT_1 && to == TIME_WAIT)
+        return FIN_WAIT_2;
+    return to;
+}
+
 static void append(struct half *half, enum tcp_state state)
 {
     if (half->now + 1 == HISTORY_ROOM) { /* forget the older half */
@@ -81,7 +107,7 @@ static void note_change(struct lab *lab, struct half *half, enum cause cause, co
     case BY_APP:
     case BY_TIMER:
         if (!half->spoke)
-            give_reason(half->silent, &half->silent_clock, lab->clock, what);
+            give_reason(half->doubts.silent, &half->doubts.silent_clock, lab->clock, what);
         break;
     case BY_HIDDEN_FRAME:
     case BY_TAPPED_FRAME:
@@ -104,7 +130,11 @@ void truth_observe(struct lab *lab, enum cause cause, const char *what)
             const enum tcp_state state = ask(lab, &lab->connections[i], host);
             if (state == present(half))
                 continue;
+            const enum tcp_state passed = between(&half->numbers, present(half), state);
+            if (passed != state)
+                append(half, passed);
             append(half, state);
+            half->changed_clock = lab->clock;
             note_change(lab, half, cause, what);
         }
     }
@@ -113,23 +143,9 @@ void truth_observe(struct lab *lab, enum cause cause, const char *what)
 /* ---- what became of frames --------------------------------------------------------------------
  */
 
-/* A new ISN: the numbers of the old connection mean nothing any more, the states stay known. */
-static void forget_numbers(struct half *half)
-{
-    struct half fresh = { 0 };
-    memcpy(fresh.history, half->history, sizeof(fresh.history));
-    fresh.now = half->now;
-    fresh.since = half->since;
-    fresh.since_hidden = half->since_hidden;
-    fresh.opened = half->opened;
-    fresh.heard = half->heard;
-    fresh.spoke = half->spoke;
-    *half = fresh;
-}
-
 static bool crossed_open(const struct half *peer)
 {
-    return peer->has_isn && present(peer) == SYN_SENT && !peer->has_acked;
+    return peer->numbers.has_isn && present(peer) == SYN_SENT && !peer->numbers.has_acked;
 }
 
 static void sent_syn(struct connection *connection, const struct frame *frame)
@@ -137,14 +153,13 @@ static void sent_syn(struct connection *connection, const struct frame *frame)
     struct half *half = &connection->half[frame->from];
     struct half *peer = &connection->half[other(frame->from)];
     const bool synack = frame->segment.flags & TCP_ACK;
-    if (half->has_isn && half->isn == frame->segment.seq) {
-        half->synack_sent |= synack;
+    if (half->numbers.has_isn && half->numbers.isn == frame->segment.seq) {
+        half->numbers.synack_sent |= synack;
         return;
     }
-    forget_numbers(half);
-    half->has_isn = true;
-    half->isn = half->snd_nxt = frame->segment.seq;
-    half->synack_sent = synack;
+    half->numbers = (struct numbers){ .has_isn = true };
+    half->numbers.isn = half->numbers.snd_nxt = frame->segment.seq;
+    half->numbers.synack_sent = synack;
     if (synack || crossed_open(peer))
         return;
     connection->generation++;
@@ -152,7 +167,8 @@ static void sent_syn(struct connection *connection, const struct frame *frame)
     peer->heard = false;
     if (present(peer) == CLOSED || present(peer) == LISTEN) {
         peer->opened = false;
-        forget_numbers(peer);
+        peer->numbers = (struct numbers){ 0 };
+        peer->doubts = (struct doubts){ 0 };
     }
 }
 
@@ -171,14 +187,14 @@ void truth_sent(struct lab *lab, struct frame *frame)
         return;
     }
     const uint32_t end = segment->seq + segment->length;
-    if (seq_at_least(end, half->snd_nxt))
-        half->snd_nxt = end;
+    if (seq_at_least(end, half->numbers.snd_nxt))
+        half->numbers.snd_nxt = end;
     if (segment->flags & TCP_FIN) {
-        half->fin_sent = true;
-        half->fin_end = end;
+        half->numbers.fin_sent = true;
+        half->numbers.fin_end = end;
     }
     if (segment->flags & TCP_ACK)
-        raise(&half->has_acked, &half->acked, segment->ack);
+        raise(&half->numbers.has_acked, &half->numbers.acked, segment->ack);
 }
 
 void truth_placed(struct frame *frame)
@@ -186,10 +202,9 @@ void truth_placed(struct frame *frame)
     struct half *half = &frame->connection->half[frame->from];
     const struct segment *segment = &frame->segment;
     frame->sent_index = half->now;
-    frame->moved_sender = half->now > 0 && present(half) == CLOSED &&
-                          half->history[half->now - 1] != CLOSED && !half->rst_told;
-    half->cookie = (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
-                   (present(half) == LISTEN || present(half) == CLOSED);
+    frame->moved_sender = present(half) == CLOSED && half->changed_clock == frame->sent_clock;
+    half->numbers.cookie = (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
+                           (present(half) == LISTEN || present(half) == CLOSED);
 }
 
 void truth_forged(struct lab *lab, struct frame *frame)
@@ -202,37 +217,52 @@ void truth_forged(struct lab *lab, struct frame *frame)
     if (frame->segment.icmp)
         return;
     const bool unopened = frame->connection->generation == 0;
-    if (unopened || (frame->segment.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
-        give_reason(half->forged, &half->forged_clock, lab->clock,
+    if (!half->numbers.has_isn || half->numbers.fin_sent ||
+        (frame->segment.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+        give_reason(half->doubts.forged, &half->doubts.forged_clock, lab->clock,
                     "a frame was forged in its name; no observer can tell before it sends again");
     if (unopened)
-        give_reason(peer->forged, &peer->forged_clock, lab->clock,
+        give_reason(peer->doubts.forged, &peer->doubts.forged_clock, lab->clock,
                     "a frame was forged to it as if there were a connection");
-    if (frame->segment.flags & TCP_FIN) {
-        half->forged_fin = true;
-        half->forged_fin_end = frame->segment.seq + frame->segment.length;
-    }
+    half->doubts.forged_flags = frame->segment.flags;
+    half->doubts.forged_end = frame->segment.seq + frame->segment.length;
+}
+
+/* What an endpoint sends of its own shows that the forged frame was none of its. */
+static bool disproves(const struct half *half, const struct segment *segment)
+{
+    const uint32_t end = segment->seq + segment->length;
+    if (half->doubts.forged_flags & TCP_FIN) /* other bytes at its place, or the true FIN */
+        return (segment->flags & TCP_FIN) ||
+               (segment->length && seq_at_least(end, half->doubts.forged_end));
+    if ((half->doubts.forged_flags & TCP_SYN) &&
+        (segment->flags & TCP_RST)) /* SYN_SENT resets, too */
+        return segment->seq == half->doubts.forged_end;
+    return true;
+}
+
+/* A RST to an old segment, from an endpoint that gave up in SYN_SENT: one still there sends the
+ * same. */
+static bool ambiguous_rst(const struct half *half, const struct segment *segment)
+{
+    return (segment->flags & TCP_RST) && half->now > 0 &&
+           half->history[half->now - 1] == SYN_SENT && half->numbers.has_isn &&
+           segment->seq != half->numbers.isn + 1;
 }
 
 /* It has sent again, later: whatever was unknown of it, its own frame now says. */
 static void end_reasons(struct half *half, const struct frame *frame)
 {
-    if (frame->sent_clock > half->silent_clock)
-        half->silent[0] = '\0';
-    if (frame->sent_clock > half->reset_clock)
-        half->reset[0] = '\0';
-    if (frame->sent_clock <= half->forged_clock)
-        return;
-    /* A forged FIN is disproved only by other bytes at its place, or by the true one. */
-    const uint32_t end = frame->segment.seq + frame->segment.length;
-    if (!half->forged_fin || (frame->segment.flags & TCP_FIN) ||
-        (frame->segment.length && seq_at_least(end, half->forged_fin_end))) {
-        half->forged[0] = '\0';
-        half->forged_fin = false;
-    }
+    half->numbers.rfc_state = CLOSED;
+    if (frame->sent_clock > half->doubts.silent_clock && !ambiguous_rst(half, &frame->segment))
+        half->doubts.silent[0] = '\0';
+    if (frame->sent_clock > half->doubts.reset_clock)
+        half->doubts.reset[0] = '\0';
+    if (frame->sent_clock > half->doubts.forged_clock && disproves(half, &frame->segment))
+        half->doubts.forged[0] = '\0';
 }
 
-static void tapped_own(struct half *half, const struct frame *frame)
+static void tapped_own(struct lab *lab, struct half *half, const struct frame *frame)
 {
     const struct segment *segment = &frame->segment;
     if (frame->sent_index > half->since)
@@ -240,19 +270,27 @@ static void tapped_own(struct half *half, const struct frame *frame)
     half->heard = true;
     end_reasons(half, frame);
     if (segment->flags & TCP_RST) {
-        half->rst_told |= present(half) == CLOSED;
+        const bool unseen = half->numbers.has_nxt_tapped && frame->moved_sender &&
+                            !seq_at_least(half->numbers.nxt_tapped, segment->seq);
+        if (unseen)
+            give_reset(lab, half, false, "what it sent before its RST never passed the tap");
+        else
+            half->numbers.rst_told |= present(half) == CLOSED && !half->doubts.forged[0];
         return;
     }
+    raise(&half->numbers.has_nxt_tapped, &half->numbers.nxt_tapped, segment->seq + segment->length);
     if (segment->flags & TCP_FIN)
-        half->fin_tapped = true;
+        half->numbers.fin_tapped = true;
+    if ((segment->flags & TCP_SYN) && segment->seq == half->numbers.isn)
+        half->numbers.syn_tapped = true;
     if (segment->flags & (TCP_SYN | TCP_FIN)) { /* sent again: it does not know of that ACK */
-        if (frame->sent_clock > half->ack_missing_clock)
-            half->has_ack_missing = false;
-        if ((segment->flags & TCP_SYN) && frame->sent_clock > half->ack_seen_clock)
-            half->has_ack_seen = false;
+        if (frame->sent_clock > half->numbers.ack_missing_clock)
+            half->numbers.has_ack_missing = false;
+        if (frame->sent_clock > half->numbers.ack_seen_clock)
+            half->numbers.has_ack_seen = false;
     }
     if (segment->flags & TCP_ACK)
-        raise(&half->has_acked_tapped, &half->acked_tapped, segment->ack);
+        raise(&half->numbers.has_acked_tapped, &half->numbers.acked_tapped, segment->ack);
 }
 
 void truth_tapped(struct lab *lab, struct frame *frame)
@@ -262,11 +300,51 @@ void truth_tapped(struct lab *lab, struct frame *frame)
     if (frame->segment.icmp)
         return;
     if (!frame->forged)
-        tapped_own(&frame->connection->half[frame->from], frame);
+        tapped_own(lab, &frame->connection->half[frame->from], frame);
     if ((frame->segment.flags & (TCP_ACK | TCP_RST)) == TCP_ACK) {
-        raise(&peer->has_ack_seen, &peer->ack_seen, frame->segment.ack);
-        peer->ack_seen_clock = lab->clock;
+        raise(&peer->numbers.has_ack_seen, &peer->numbers.ack_seen, frame->segment.ack);
+        peer->numbers.ack_seen_clock = lab->clock;
     }
+}
+
+/* A RST that passed the tap has arrived. */
+static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *peer, uint32_t seq)
+{
+    const enum tcp_state before = peer->now > 0 ? peer->history[peer->now - 1] : CLOSED;
+    if (present(peer) == SYN_RECEIVED && peer->history[peer->since] == SYN_SENT) {
+        give_reset(lab, peer, true,
+                   "the RST met it in SYN_RECEIVED, which no packet had shown yet");
+        return;
+    }
+    if (present(peer) != CLOSED) {
+        if (half->numbers.has_lost &&
+            !covers(peer->numbers.has_acked, peer->numbers.acked, half->numbers.lost_end))
+            give_reset(lab, peer, true,
+                       "a captured frame before the RST was lost: the RST was not exact");
+        return;
+    }
+    if (!peer->heard && before == SYN_RECEIVED) {
+        give_reset(lab, peer, true, "a RST ended it before anything was heard of it");
+        return;
+    }
+    peer->numbers.rst_told = true;
+    const bool exact = seq == peer->numbers.acked || seq == half->numbers.snd_nxt ||
+                       seq + 1 == peer->numbers.acked;
+    if (before == FIN_WAIT_2 && peer->numbers.has_acked && !exact)
+        peer->numbers.rfc_state = FIN_WAIT_2;
+}
+
+void truth_arriving(struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const struct segment *segment = &frame->segment;
+    if (segment->icmp || (segment->flags & TCP_RST))
+        return;
+    if (segment->flags & TCP_ACK)
+        raise(&peer->numbers.has_ack_got, &peer->numbers.ack_got, segment->ack);
+    if ((segment->flags & TCP_FIN) && !frame->forged)
+        half->numbers.fin_got = true;
 }
 
 void truth_arrived(struct lab *lab, struct frame *frame)
@@ -277,20 +355,21 @@ void truth_arrived(struct lab *lab, struct frame *frame)
     if (segment->icmp)
         return;
     if (segment->flags & TCP_RST) {
-        if (present(peer) == CLOSED && frame->tapped)
-            peer->rst_told = true;
-        if (present(peer) == CLOSED && !frame->tapped)
-            give_reason(peer->reset, &peer->reset_clock, lab->clock,
-                        "a RST reached it unseen by the tap");
+        peer->doubts.reset[0] = '\0';
+        if (frame->tapped)
+            seen_rst_arrived(lab, half, peer, segment->seq);
+        else if (present(peer) == CLOSED)
+            give_reset(lab, peer, false, "a RST reached it unseen by the tap");
         if (!frame->tapped && frame->moved_sender)
-            give_reason(half->reset, &half->reset_clock, lab->clock,
-                        "its RST never passed the tap");
-        return;
+            give_reset(lab, half, false, "its RST never passed the tap");
     }
-    if (segment->flags & TCP_ACK)
-        raise(&peer->has_ack_got, &peer->ack_got, segment->ack);
-    if ((segment->flags & TCP_FIN) && !frame->forged)
-        half->fin_got = true;
+}
+
+void truth_delayed(struct lab *lab, struct frame *frame)
+{
+    if (frame->segment.flags & TCP_RST)
+        give_reset(lab, &frame->connection->half[other(frame->from)], true,
+                   "a RST to it has passed the tap and not arrived yet");
 }
 
 void truth_lost(struct lab *lab, struct frame *frame)
@@ -302,14 +381,18 @@ void truth_lost(struct lab *lab, struct frame *frame)
         return;
     if (segment->flags & TCP_RST) {
         if (frame->tapped)
-            give_reason(peer->reset, &peer->reset_clock, lab->clock,
-                        "a RST to it passed the tap and was lost after it");
+            give_reset(lab, peer, true, "a RST to it passed the tap and was lost after it");
         else if (frame->moved_sender)
-            give_reason(half->reset, &half->reset_clock, lab->clock,
-                        "its RST was lost before the tap");
-    } else if (frame->tapped && (segment->flags & TCP_ACK)) {
-        raise(&peer->has_ack_missing, &peer->ack_missing, segment->ack);
-        peer->ack_missing_clock = lab->clock;
+            give_reset(lab, half, false, "its RST was lost before the tap");
+        return;
+    }
+    if (!frame->tapped)
+        return;
+    if (segment->length)
+        raise(&half->numbers.has_lost, &half->numbers.lost_end, segment->seq + segment->length);
+    if (segment->flags & TCP_ACK) {
+        raise(&peer->numbers.has_ack_missing, &peer->numbers.ack_missing, segment->ack);
+        peer->numbers.ack_missing_clock = lab->clock;
     }
 }
 
@@ -347,11 +430,6 @@ static bool in_flight(const struct lab *lab, const struct connection *connection
     return false;
 }
 
-static bool covers(bool has, uint32_t ack, uint32_t end)
-{
-    return has && seq_at_least(ack, end);
-}
-
 /* States that the endpoint's own FIN leads to, and the peer's. */
 static bool is_after_own_fin(enum tcp_state state, const struct half *half)
 {
@@ -363,7 +441,7 @@ static bool is_after_own_fin(enum tcp_state state, const struct half *half)
     case TIME_WAIT:
         return true;
     case CLOSED:
-        return half->fin_sent;
+        return half->numbers.fin_sent;
     case LISTEN:
     case SYN_SENT:
     case SYN_RECEIVED:
@@ -384,7 +462,7 @@ static bool is_after_peers_fin(enum tcp_state state, const struct half *half,
     case TIME_WAIT:
         return true;
     case CLOSED:
-        return half->fin_sent && peer->fin_got;
+        return half->numbers.fin_sent && peer->numbers.fin_got;
     case LISTEN:
     case SYN_SENT:
     case SYN_RECEIVED:
@@ -400,45 +478,56 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
                               enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
-    const bool half_open = state == SYN_RECEIVED || (half->cookie && state == LISTEN);
-    if (half_open && covers(half->has_ack_seen, half->ack_seen, half->isn + 1)) {
-        if (covers(half->has_ack_missing, half->ack_missing, half->isn + 1))
+    if (state == SYN_SENT && !half->numbers.syn_tapped &&
+        !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
+        return behind("its SYN has not passed the tap");
+    const bool half_open = state == SYN_RECEIVED || (half->numbers.cookie && state == LISTEN);
+    if (half_open &&
+        covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1)) {
+        if (covers(half->numbers.has_ack_missing, half->numbers.ack_missing, half->numbers.isn + 1))
             return ahead("the ACK of its SYN passed the tap and was lost after it");
-        if (covers(half->has_ack_got, half->ack_got, half->isn + 1))
+        if (covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.isn + 1))
             return ahead(
                 "its kernel did not take the ACK of its SYN (accept queue full, or deferred)");
         return ahead("the ACK of its SYN has passed the tap and not arrived yet");
     }
-    if ((state == ESTABLISHED || state == CLOSE_WAIT) && half->synack_sent &&
-        covers(half->has_ack_got, half->ack_got, half->isn + 1) &&
-        !covers(half->has_ack_seen, half->ack_seen, half->isn + 1))
+    const bool refused = state == CLOSED && half->now > 0 && half->numbers.synack_sent &&
+                         half->history[half->now - 1] == SYN_RECEIVED;
+    if (refused &&
+        covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
+        return ahead("its kernel did not take the ACK of its SYN (no listener, or no room)");
+    if ((state == ESTABLISHED || state == CLOSE_WAIT) && half->numbers.synack_sent &&
+        covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.isn + 1) &&
+        !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
         return behind("the ACK of its SYN reached it unseen by the tap");
-    if (state == ESTABLISHED && half->has_acked && !half->has_acked_tapped &&
+    if (state == ESTABLISHED && half->numbers.has_acked && !half->numbers.has_acked_tapped &&
         !in_flight(lab, connection, host, TCP_ACK))
         return behind("its ACK of the peer's SYN never passed the tap");
     return no_doubt;
 }
 
 static struct doubt doubt_own_fin(const struct lab *lab, const struct connection *connection,
-                                  enum host host, enum tcp_state state, bool is_sender)
+                                  enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
-    if (!half->fin_sent)
+    if (!half->numbers.fin_sent)
         return behind("close() was called; its FIN still waits behind unsent data");
-    if (!half->fin_tapped) {
+    if (!half->numbers.fin_tapped) {
         if (!in_flight(lab, connection, host, TCP_FIN))
             return behind("its FIN never passed the tap");
-        return is_sender ? behind("its FIN has not passed the tap yet") : no_doubt;
+        return behind("its FIN has not passed the tap yet");
     }
     const bool unacked = state == FIN_WAIT_1 || state == CLOSING || state == LAST_ACK;
-    if (unacked && covers(half->has_ack_seen, half->ack_seen, half->fin_end) &&
-        !covers(half->has_ack_got, half->ack_got, half->fin_end)) {
-        if (covers(half->has_ack_missing, half->ack_missing, half->fin_end))
+    if (unacked &&
+        covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.fin_end) &&
+        !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.fin_end)) {
+        if (covers(half->numbers.has_ack_missing, half->numbers.ack_missing, half->numbers.fin_end))
             return ahead("the ACK of its FIN passed the tap and was lost after it");
-        return no_doubt; /* still under way, or its FIN was sent again since */
+        return ahead("the ACK of its FIN has passed the tap and not arrived yet");
     }
-    if (!unacked && !covers(half->has_ack_seen, half->ack_seen, half->fin_end) &&
-        covers(half->has_ack_got, half->ack_got, half->fin_end))
+    if (!unacked &&
+        !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.fin_end) &&
+        covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.fin_end))
         return behind("the ACK of its FIN reached it unseen by the tap");
     return no_doubt;
 }
@@ -448,31 +537,34 @@ static struct doubt doubt_peers_fin(const struct lab *lab, const struct connecti
 {
     const struct half *half = &connection->half[host];
     const struct half *peer = &connection->half[other(host)];
-    if (peer->fin_got && !peer->fin_tapped)
+    if (peer->numbers.fin_got && !peer->numbers.fin_tapped)
         return behind("the peer's FIN reached it unseen by the tap");
-    if (peer->fin_got && covers(half->has_acked, half->acked, peer->fin_end) &&
-        !covers(half->has_acked_tapped, half->acked_tapped, peer->fin_end) &&
+    if (peer->numbers.fin_got &&
+        covers(half->numbers.has_acked, half->numbers.acked, peer->numbers.fin_end) &&
+        !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped,
+                peer->numbers.fin_end) &&
         !in_flight(lab, connection, host, TCP_ACK))
         return behind("its ACK of the peer's FIN never passed the tap");
     return no_doubt;
 }
 
 static struct doubt doubt_state(const struct lab *lab, const struct connection *connection,
-                                enum host host, enum tcp_state state, bool is_sender)
+                                enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
     const bool is_present = state == present(half); /* these two are about the newest change */
-    if (half->silent[0] && is_present)
-        return behind(half->silent);
-    if (half->forged[0] && !(half->rst_told && present(half) == CLOSED))
-        return ahead(half->forged);
-    if (half->reset[0] && is_present)
-        return (struct doubt){ half->reset, present(half) != CLOSED };
-    if (half->rst_told)
+    if (half->doubts.silent[0] && is_present)
+        return (struct doubt){ half->doubts.silent,
+                               half->numbers.ack_seen_clock > half->doubts.silent_clock };
+    if (half->doubts.forged[0] && !(half->numbers.rst_told && present(half) == CLOSED))
+        return ahead(half->doubts.forged);
+    if (half->doubts.reset[0] && is_present)
+        return (struct doubt){ half->doubts.reset, half->doubts.reset_ahead };
+    if (half->numbers.rst_told)
         return no_doubt;
     struct doubt doubt = doubt_syn(lab, connection, host, state);
     if (!doubt.reason && is_after_own_fin(state, half))
-        doubt = doubt_own_fin(lab, connection, host, state, is_sender);
+        doubt = doubt_own_fin(lab, connection, host, state);
     if (!doubt.reason && is_after_peers_fin(state, half, &connection->half[other(host)]))
         doubt = doubt_peers_fin(lab, connection, host);
     return doubt;
@@ -484,16 +576,16 @@ static const char *hidden(const struct lab *lab, const struct connection *connec
                           enum host host, const struct frame *frame)
 {
     const struct half *half = &connection->half[host];
-    const bool is_sender = frame && frame->from == host && !frame->forged;
-    const struct doubt doubt = doubt_state(lab, connection, host, present(half), is_sender);
-    if (!doubt.reason || !frame)
+    const struct doubt doubt = doubt_state(lab, connection, host, present(half));
+    if (!doubt.reason || !frame || doubt.ahead)
         return doubt.reason;
+    const bool is_sender = frame->from == host && !frame->forged;
     if (!is_sender) /* its state at its last frame will do, if that one was known */
-        return doubt.ahead || half->since_hidden ? doubt.reason : NULL;
+        return half->since_hidden ? doubt.reason : NULL;
     const enum tcp_state then = half->history[frame->sent_index];
     if (then == present(half))
         return doubt.reason;
-    return doubt_state(lab, connection, host, then, true).reason;
+    return doubt_state(lab, connection, host, then).reason;
 }
 
 /* ---- records ----------------------------------------------------------------------------------
@@ -545,13 +637,16 @@ static void put_side(struct lab *lab, const struct connection *connection, enum 
     const bool is_sender = frame && frame->from == host && !frame->forged;
     const enum tcp_state state = is_sender ? half->history[frame->sent_index] : present(half);
     put_text(lab->truth, is_client ? "client" : "server", state_names[state]);
-    if (frame && half->since != half->now)
+    if (frame && (half->since != half->now || state != present(half)))
         put_since(lab->truth, is_client ? "client" : "server", half, half->since);
     put_flag(lab->truth, key[0], !half->heard);
     put_text(lab->truth, key[1], hidden(lab, connection, host, frame));
-    if (half->cookie && (state == LISTEN || state == CLOSED))
+    if (half->numbers.cookie && (state == LISTEN || state == CLOSED))
         put_text(lab->truth, key[2],
                  "SYN_RECEIVED, section 3.10.7.2: a SYN cookie keeps the state in the packet");
+    else if (half->numbers.rfc_state && state == CLOSED)
+        put_text(lab->truth, key[2],
+                 "FIN_WAIT_2, section 3.10.7.4: a RST in the window but not exact is challenged");
 }
 
 static const char *sender_name(const struct connection *connection, const struct frame *frame)
@@ -621,8 +716,9 @@ bool truth_answer_due(const struct lab *lab)
             const struct half *half = &lab->connections[i].half[host];
             const struct half *peer = &lab->connections[i].half[other(host)];
             const enum tcp_state state = present(half);
-            if ((state == CLOSE_WAIT || state == CLOSING || state == TIME_WAIT) && peer->fin_got &&
-                !covers(half->has_acked, half->acked, peer->fin_end))
+            if ((state == CLOSE_WAIT || state == CLOSING || state == TIME_WAIT) &&
+                peer->numbers.fin_got &&
+                !covers(half->numbers.has_acked, half->numbers.acked, peer->numbers.fin_end))
                 return true;
         }
     }
@@ -634,8 +730,8 @@ bool truth_all_acked(const struct lab *lab)
     for (int i = 0; i < lab->connection_count; i++) {
         for (enum host host = CLIENT; host <= SERVER; host++) {
             const struct half *half = &lab->connections[i].half[host];
-            if (half->has_isn && present(half) != CLOSED &&
-                !covers(half->has_ack_got, half->ack_got, half->snd_nxt))
+            if (half->numbers.has_isn && present(half) != CLOSED &&
+                !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.snd_nxt))
                 return false;
         }
     }

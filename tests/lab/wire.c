@@ -125,12 +125,14 @@ static void tap(struct lab *lab, struct frame *frame)
 {
     tap_write(lab->pcap, frame->bytes, frame->size);
     lab->frame_count++;
+    lab->clock++;
     truth_tapped(lab, frame);
 }
 
 static void deliver(struct lab *lab, struct frame *frame)
 {
     const int fd = lab->kernels[other(frame->from)].tun_fd;
+    truth_arriving(frame);
     if (write(fd, frame->bytes, frame->size) != (ssize_t)frame->size)
         perror("lab: writing to the TUN device");
     wire_collect(lab, frame->tapped ? BY_TAPPED_FRAME : BY_HIDDEN_FRAME, "");
@@ -192,6 +194,7 @@ void wire_twice(struct lab *lab, struct frame *frame)
 void wire_tap(struct lab *lab, struct frame *frame)
 {
     tap(lab, frame);
+    truth_delayed(lab, frame);
     truth_record(lab, frame, "delayed after the tap");
 }
 
@@ -325,8 +328,9 @@ void forge(struct lab *lab, enum host from, uint8_t flags, int32_t seq, int32_t 
     const struct half *half = &connection->half[from];
     struct segment segment = { .from = connection->end[from], .to = connection->end[other(from)] };
     segment.flags = flags;
-    segment.seq = half->snd_nxt + (uint32_t)seq;
-    segment.ack = flags & TCP_ACK ? connection->half[other(from)].snd_nxt + (uint32_t)ack : 0;
+    segment.seq = half->numbers.snd_nxt + (uint32_t)seq;
+    segment.ack =
+        flags & TCP_ACK ? connection->half[other(from)].numbers.snd_nxt + (uint32_t)ack : 0;
     segment.window = 64;
     segment.payload_bytes = (uint32_t)payload;
     say(lab, "a frame is forged in the %s's name",
