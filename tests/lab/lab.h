@@ -96,9 +96,11 @@ struct numbers {
     bool has_acked, has_acked_tapped, has_ack_got, has_ack_seen, has_ack_missing;
     uint32_t acked, acked_tapped, ack_got, ack_seen, ack_missing;
     int ack_seen_clock, ack_missing_clock;
+    bool resent_late;      /* its SYN or FIN went by again after an ACK that it did not know of */
+    bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN */
 
-    bool synack_sent, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
-    bool rst_told;            /* it is CLOSED by a RST that passed the tap */
+    bool synack_sent, synack_tapped, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
+    bool rst_told;                           /* it is CLOSED by a RST that passed the tap */
     enum tcp_state rfc_state; /* where RFC 9293 would have it; CLOSED for no difference */
 };
 
@@ -117,11 +119,11 @@ struct half {
     enum tcp_state history[HISTORY_ROOM]; /* every state its kernel was in, oldest first */
     int now;                              /* index of the present one */
     int changed_clock;
-    int since;         /* index at the sending of its newest frame that passed the tap */
-    bool since_hidden; /* no observer could know that state */
-    bool opened;       /* has had a socket of its own; none now means CLOSED, not LISTEN */
-    bool heard;        /* a frame of it has passed the tap since the newest SYN to it */
-    bool spoke;        /* has sent something in this batch */
+    int since;          /* index at the sending of its newest captured frame that told its state */
+    bool newest_hidden; /* no observer could know its state at its newest captured frame */
+    bool opened;        /* has had a socket of its own; none now means CLOSED, not LISTEN */
+    bool heard;         /* a frame of it has passed the tap since the newest SYN to it */
+    bool spoke;         /* has sent something in this batch */
     struct numbers numbers;
     struct doubts doubts;
 };
@@ -173,7 +175,7 @@ struct connection *truth_connection(struct lab *lab, const struct frame *frame);
 void truth_begin(struct lab *lab);
 void truth_sent(struct lab *lab, struct frame *frame);
 void truth_observe(struct lab *lab, enum cause cause, const char *what); /* asks both kernels */
-void truth_placed(struct frame *frame); /* notes the sender's state */
+void truth_placed(struct lab *lab, struct frame *frame); /* notes the sender's state */
 
 /* What became of a frame: */
 void truth_forged(struct lab *lab, struct frame *frame);
