@@ -97,10 +97,12 @@ struct numbers {
     uint32_t acked, acked_tapped, ack_got, ack_seen, ack_missing;
     int ack_seen_clock, ack_missing_clock;
     bool resent_late;      /* its SYN or FIN went by again after an ACK that it did not know of */
+    bool fin_after_ack;    /* its FIN had to wait until it had acknowledged the peer's */
     bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN */
 
     bool synack_sent, synack_tapped, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
-    bool rst_told;                           /* it is CLOSED by a RST that passed the tap */
+    bool rst_passed;                         /* a RST of its, or to it, passed the tap */
+    bool rst_told;                           /* it is CLOSED by that RST */
     enum tcp_state rfc_state; /* where RFC 9293 would have it; CLOSED for no difference */
 };
 
@@ -118,6 +120,7 @@ struct doubts {
 struct half {
     enum tcp_state history[HISTORY_ROOM]; /* every state its kernel was in, oldest first */
     int now;                              /* index of the present one */
+    int before;                           /* index before the present batch */
     int changed_clock;
     int since;          /* index at the sending of its newest captured frame that told its state */
     bool newest_hidden; /* no observer could know its state at its newest captured frame */
@@ -143,6 +146,8 @@ struct frame {
     struct connection *connection;
     int sent_index; /* in the sender's history */
     int sent_clock;
+    bool opens;        /* the SYN of a new connection, until it has passed the tap */
+    bool after_hole;   /* something that its sender sent before it was lost */
     bool moved_sender; /* the sender's state changed as this was sent */
     bool forged, tapped;
 };

@@ -94,6 +94,7 @@ static void append(struct half *half, enum tcp_state state)
         memmove(half->history, half->history + cut,
                 (HISTORY_ROOM - cut) * sizeof(half->history[0]));
         half->now -= cut;
+        half->before = half->before > cut ? half->before - cut : 0;
         half->since = half->since > cut ? half->since - cut : 0;
     }
     half->history[++half->now] = state;
@@ -112,7 +113,7 @@ static void note_change(struct lab *lab, struct half *half, enum tcp_state befor
         break;
     case BY_HIDDEN_FRAME:
     case BY_TAPPED_FRAME: /* truth_arrived() and the ACK numbers say what was seen of it */
-        if (before == CLOSED && present(half) != SYN_RECEIVED)
+        if (before == CLOSED && present(half) != SYN_RECEIVED && !half->numbers.cookie)
             give_reason(half->doubts.silent, &half->doubts.silent_clock, lab->clock,
                         "its kernel took an old ACK for the answer to a SYN cookie");
         break;
@@ -123,7 +124,11 @@ void truth_begin(struct lab *lab)
 {
     lab->clock++;
     for (int i = 0; i < lab->connection_count; i++)
-        lab->connections[i].half[CLIENT].spoke = lab->connections[i].half[SERVER].spoke = false;
+        for (enum host host = CLIENT; host <= SERVER; host++) {
+            struct half *half = &lab->connections[i].half[host];
+            half->spoke = false;
+            half->before = half->now;
+        }
 }
 
 void truth_observe(struct lab *lab, enum cause cause, const char *what)
@@ -140,6 +145,8 @@ void truth_observe(struct lab *lab, enum cause cause, const char *what)
                 append(half, passed);
             append(half, state);
             half->changed_clock = lab->clock;
+            if (state == CLOSED)
+                half->numbers.cookie = false; /* used up */
             note_change(lab, half, before, cause, what);
         }
     }
@@ -153,11 +160,12 @@ static bool crossed_open(const struct half *peer)
     return peer->numbers.has_isn && present(peer) == SYN_SENT && !peer->numbers.has_acked;
 }
 
-static void sent_syn(struct connection *connection, const struct frame *frame)
+static void sent_syn(struct connection *connection, struct frame *frame)
 {
     struct half *half = &connection->half[frame->from];
     struct half *peer = &connection->half[other(frame->from)];
     const bool synack = frame->segment.flags & TCP_ACK;
+    frame->opens = false;
     if (half->numbers.has_isn && half->numbers.isn == frame->segment.seq) {
         half->numbers.synack_sent |= synack;
         return;
@@ -165,16 +173,7 @@ static void sent_syn(struct connection *connection, const struct frame *frame)
     half->numbers = (struct numbers){ .has_isn = true };
     half->numbers.isn = half->numbers.snd_nxt = frame->segment.seq;
     half->numbers.synack_sent = synack;
-    if (synack || crossed_open(peer))
-        return;
-    connection->generation++;
-    connection->opener = frame->from;
-    peer->heard = false;
-    if (present(peer) == CLOSED || present(peer) == LISTEN) {
-        peer->opened = false;
-        peer->numbers = (struct numbers){ 0 };
-        peer->doubts = (struct doubts){ 0 };
-    }
+    frame->opens = !synack && !crossed_open(peer);
 }
 
 void truth_sent(struct lab *lab, struct frame *frame)
@@ -187,6 +186,9 @@ void truth_sent(struct lab *lab, struct frame *frame)
         return;
     if ((segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN)
         sent_syn(frame->connection, frame);
+    frame->after_hole =
+        half->numbers.has_lost &&
+        !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.lost_end);
     if (segment->flags & TCP_RST) {
         half->opened = true; /* it speaks for this tuple: CLOSED, whoever else listens */
         return;
@@ -195,6 +197,9 @@ void truth_sent(struct lab *lab, struct frame *frame)
     if (seq_at_least(end, half->numbers.snd_nxt))
         half->numbers.snd_nxt = end;
     if (segment->flags & TCP_FIN) {
+        const struct numbers *peer = &frame->connection->half[other(frame->from)].numbers;
+        if (!half->numbers.fin_sent && peer->fin_got && present(half) == CLOSING)
+            half->numbers.fin_after_ack = true;
         half->numbers.fin_sent = true;
         half->numbers.fin_end = end;
     }
@@ -207,13 +212,15 @@ void truth_placed(struct lab *lab, struct frame *frame)
     struct half *half = &frame->connection->half[frame->from];
     const struct segment *segment = &frame->segment;
     frame->sent_index = half->now;
+    if (present(half) == CLOSED && !(segment->flags & (TCP_RST | TCP_SYN)))
+        frame->sent_index = half->before; /* nothing but a RST comes from CLOSED */
     frame->moved_sender = present(half) == CLOSED && half->changed_clock == frame->sent_clock;
     if (frame->moved_sender && (segment->flags & TCP_RST)) {
         give_reset(lab, half, false, "its RST has not passed the tap yet");
         half->doubts.reset_clock--; /* that RST itself will say it */
     }
-    half->numbers.cookie = (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
-                           (present(half) == LISTEN || present(half) == CLOSED);
+    half->numbers.cookie |= (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
+                            (present(half) == LISTEN || present(half) == CLOSED);
 }
 
 void truth_forged(struct lab *lab, struct frame *frame)
@@ -271,12 +278,27 @@ static void end_reasons(struct half *half, const struct frame *frame)
         half->doubts.forged[0] = '\0';
 }
 
+/* The SYN of a new connection on this tuple goes by. */
+static void opened(struct connection *connection, enum host from)
+{
+    struct half *peer = &connection->half[other(from)];
+    connection->generation++;
+    connection->opener = from;
+    peer->heard = false;
+    if (present(peer) != CLOSED && present(peer) != LISTEN)
+        return; /* the old connection lives on there */
+    peer->numbers = (struct numbers){ 0 };
+    peer->doubts = (struct doubts){ 0 };
+    peer->newest_hidden = false;
+}
+
 static void tapped_own(struct lab *lab, struct half *half, const struct frame *frame)
 {
     const struct segment *segment = &frame->segment;
     half->heard = true;
     end_reasons(half, frame);
     if (segment->flags & TCP_RST) {
+        half->numbers.rst_passed = true;
         const bool unseen = half->numbers.has_nxt_tapped && frame->moved_sender &&
                             !seq_at_least(half->numbers.nxt_tapped, segment->seq);
         if (unseen)
@@ -285,8 +307,7 @@ static void tapped_own(struct lab *lab, struct half *half, const struct frame *f
             half->numbers.rst_told |= present(half) == CLOSED && !half->doubts.forged[0];
         return;
     }
-    if (present(half) == CLOSED && frame->sent_index < half->now &&
-        (half->numbers.rst_told || half->doubts.reset[0])) {
+    if (present(half) == CLOSED && frame->sent_index < half->now && half->numbers.rst_passed) {
         half->numbers.rst_told = false;
         give_reset(lab, half, true, "what it sent before a RST went by after it");
     }
@@ -315,8 +336,13 @@ void truth_tapped(struct lab *lab, struct frame *frame)
     frame->tapped = true;
     if (frame->segment.icmp)
         return;
+    if (!frame->forged && frame->opens)
+        opened(frame->connection, frame->from);
+    frame->opens = false;
     if (!frame->forged)
         tapped_own(lab, &frame->connection->half[frame->from], frame);
+    if (frame->segment.flags & TCP_RST)
+        peer->numbers.rst_passed = true;
     if ((frame->segment.flags & (TCP_ACK | TCP_RST)) == TCP_ACK) {
         const struct numbers *own = &frame->connection->half[frame->from].numbers;
         raise(&peer->numbers.has_ack_seen, &peer->numbers.ack_seen, frame->segment.ack);
@@ -328,8 +354,13 @@ void truth_tapped(struct lab *lab, struct frame *frame)
 }
 
 /* A RST that passed the tap has arrived. */
-static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *peer, uint32_t seq)
+static void seen_rst_arrived(struct lab *lab, const struct frame *frame)
 {
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const uint32_t seq = frame->segment.seq;
+    const bool hole = half->numbers.has_lost &&
+                      !covers(peer->numbers.has_acked, peer->numbers.acked, half->numbers.lost_end);
     const enum tcp_state before = peer->now > 0 ? peer->history[peer->now - 1] : CLOSED;
     if (present(peer) == SYN_RECEIVED && peer->history[peer->since] == SYN_SENT) {
         give_reset(lab, peer, true,
@@ -342,8 +373,7 @@ static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *pe
         return;
     }
     if (present(peer) != CLOSED) {
-        if (half->numbers.has_lost &&
-            !covers(peer->numbers.has_acked, peer->numbers.acked, half->numbers.lost_end))
+        if (hole || frame->after_hole)
             give_reset(lab, peer, true, "a frame before the RST was lost: the RST was not exact");
         return;
     }
@@ -381,7 +411,7 @@ void truth_arrived(struct lab *lab, struct frame *frame)
     if (segment->flags & TCP_RST) {
         peer->doubts.reset[0] = '\0';
         if (frame->tapped)
-            seen_rst_arrived(lab, half, peer, segment->seq);
+            seen_rst_arrived(lab, frame);
         else if (present(peer) == CLOSED)
             give_reset(lab, peer, false, "a RST reached it unseen by the tap");
         if (!frame->tapped && frame->moved_sender)
@@ -505,7 +535,8 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
     if (state == SYN_SENT && !half->numbers.syn_tapped &&
         !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
         return behind("its SYN has not passed the tap");
-    const bool half_open = state == SYN_RECEIVED || (half->numbers.cookie && state == LISTEN);
+    const bool half_open =
+        state == SYN_RECEIVED || (half->numbers.cookie && (state == LISTEN || state == CLOSED));
     if (half_open &&
         covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1)) {
         if (covers(half->numbers.has_ack_missing, half->numbers.ack_missing, half->numbers.isn + 1))
@@ -552,6 +583,9 @@ static struct doubt doubt_own_fin(const struct lab *lab, const struct connection
             covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1);
         return (struct doubt){ fin_delay(lab, connection, host), is_ahead };
     }
+    if (half->numbers.fin_after_ack)
+        return ahead(
+            "it closed before it had the peer's FIN, and sent its own after the ACK of that");
     const struct half *peer = &connection->half[other(host)];
     if (state == FIN_WAIT_2 && peer->numbers.fin_tapped && !half->numbers.ack_of_fin_plain &&
         !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped, peer->numbers.fin_end))
