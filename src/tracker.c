@@ -133,9 +133,6 @@ static void tell_step(struct fw_tracker *tracker, struct flow *flow,
 
 /* --------------------------------------------------------------------------------- queues, clocks */
 
-/* How long the receiver of a RST stays silent before it has taken it: longer than most round trips. */
-#define HELD_NS (200 * FW_MILLISECOND)
-
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue)
 {
     switch (queue) {
@@ -150,8 +147,8 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     case FLOW_UNANSWERED: /* the same attempt, whatever the gap: states.md 1 */
     case FLOW_OPEN:
         return tracker->options.idle_ns;
-    case FLOW_HELD:
-        return HELD_NS;
+    case FLOW_DOUBT:
+        return TCP_DOUBT_NS;
     case FLOW_QUEUE_COUNT:
         break;
     }
@@ -169,8 +166,8 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
         return flow->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
-    case TCP_TIMER_HELD:
-        return FLOW_HELD;
+    case TCP_TIMER_DOUBT:
+        return FLOW_DOUBT;
     case TCP_TIMER_NONE:
     case TCP_TIMER_COUNT:
         break;
@@ -189,7 +186,7 @@ static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_b
 
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end);
 
-static void settle_rst(struct fw_tracker *tracker, struct flow *flow);
+static void settle_doubt(struct fw_tracker *tracker, struct flow *flow);
 static enum fw_side held_side(const struct flow *flow);
 
 /* The held SYN began nothing: it is counted where it went by. */
@@ -205,7 +202,7 @@ static void drop_held(struct flow *flow)
 
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    settle_rst(tracker, flow);
+    settle_doubt(tracker, flow);
     if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
         promote_held(tracker, flow, end);
         return;
@@ -230,39 +227,39 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
     [FLOW_SYN] = TCP_TIMER_SYN,
     [FLOW_TIME_WAIT] = TCP_TIMER_TIME_WAIT,
     [FLOW_FIN_WAIT_2] = TCP_TIMER_FIN_WAIT_2,
-    [FLOW_HELD] = TCP_TIMER_HELD,
+    [FLOW_DOUBT] = TCP_TIMER_DOUBT,
 };
 
-/* The frame that was held, as far as a view shows it. */
-static void tell_held(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+/* The frame of a doubt, as far as a view shows it. */
+static void tell_doubted(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
 {
-    const struct tcp_held *held = &flow->tcp.held;
+    const struct tcp_doubt *doubt = &flow->tcp.doubt;
     struct fw_identity identity;
     flow_identity(flow, &identity);
-    const bool client = held->from == FW_CLIENT;
+    const bool client = doubt->from == FW_CLIENT;
     const struct fw_segment segment = {
-        .time = held->time,
-        .frame = held->frame,
+        .time = doubt->time,
+        .frame = doubt->frame,
         .from = client ? identity.client : identity.server,
         .to = client ? identity.server : identity.client,
         .scope = identity.scope,
-        .seq = held->seq,
-        .ack = held->ack,
-        .flags = held->flags,
+        .seq = doubt->seq,
+        .ack = doubt->ack,
+        .flags = doubt->flags,
     };
     if (result->count > 0)
-        tell(tracker, flow, &segment, (enum fw_side)held->from, result, held->time, false);
+        tell(tracker, flow, &segment, (enum fw_side)doubt->from, result, doubt->time, false);
 }
 
-/* No more will come that could say that a RST which is held did not arrive. */
-static void settle_rst(struct fw_tracker *tracker, struct flow *flow)
+/* No more will come that could say that an end in doubt lives. */
+static void settle_doubt(struct fw_tracker *tracker, struct flow *flow)
 {
-    if (!flow->tcp.held.waits)
+    if (!flow->tcp.doubt.waits)
         return;
     struct tcp_result result;
-    tcp_timeout(&flow->tcp, TCP_TIMER_HELD, flow->tcp.held.time, &result);
+    tcp_timeout(&flow->tcp, TCP_TIMER_DOUBT, flow->tcp.doubt.time, &result);
     flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), tracker->now);
-    tell_held(tracker, flow, &result);
+    tell_doubted(tracker, flow, &result);
 }
 
 /* The clock of a flow ran out at `when`. */
@@ -275,8 +272,8 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     }
     const fw_time now = tracker->now;
     tracker->now = when;
-    if (queue == FLOW_HELD) {
-        settle_rst(tracker, flow);
+    if (queue == FLOW_DOUBT) {
+        settle_doubt(tracker, flow);
     } else {
         struct tcp_result result;
         tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
@@ -348,7 +345,7 @@ static void evict_one(struct fw_tracker *tracker)
         { FLOW_UNANSWERED, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_TIME_WAIT, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_SYN, offsetof(struct fw_tracker_counts, evicted_half_open) },
-        { FLOW_HELD, offsetof(struct fw_tracker_counts, evicted_idle) },
+        { FLOW_DOUBT, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_FIN_WAIT_2, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
@@ -510,7 +507,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     const enum fw_side from = side_from(flow, from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
     if (is_syn)
-        settle_rst(tracker, flow);
+        settle_doubt(tracker, flow);
 
     if (flow->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
