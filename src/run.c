@@ -407,7 +407,7 @@ static int pull(struct loop *loop)
         if (count > 0)
             error = take_batch(loop, packets, count);
         tell_faults(loop);
-        if (error == 0 && run->live)
+        if (error == 0 && run->live && count != SOURCE_END)
             error = pass_time(loop, count == SOURCE_AGAIN);
         if (error < 0)
             return error;
