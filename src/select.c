@@ -729,6 +729,14 @@ bool selection_wants_interop(const struct selection *selection)
     return false;
 }
 
+bool selection_is_fixed(const struct selection *selection)
+{
+    for (size_t i = 0; selection && i < selection->count; i++)
+        if (selection->code[i].operation == OP_STATE || selection->code[i].operation == OP_FIELD)
+            return false;
+    return true;
+}
+
 void selection_destroy(struct selection *selection)
 {
     if (!selection)

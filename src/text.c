@@ -220,6 +220,26 @@ char *text_pad(char *at, size_t used, size_t width)
     return at + count;
 }
 
+char *text_place(char *at, size_t used, size_t column, size_t under, size_t width, const char *note,
+                 size_t length)
+{
+    enum { GAP = 2 };
+    const size_t columns = text_columns(note, length);
+
+    if (length == 0)
+        return at;
+    if (width == 0 || column + columns <= width) {
+        at = text_pad(at, used, column);
+    } else if (used + GAP + columns <= width) {
+        at = text_pad(at, used, width - columns);
+    } else {
+        *at++ = '\n';
+        at = text_pad(at, 0, under);
+    }
+    memcpy(at, note, length);
+    return at + length;
+}
+
 static bool is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) ||

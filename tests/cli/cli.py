@@ -539,8 +539,8 @@ def show_tells_of_one_connection():
 def tables_have_a_heading():
     pcap = recorded("close-wait-leak.pcap")
     Run("table", "-r", pcap).exits(0).says().shows("CLOSE_WAIT")
-    Run("-r", pcap, "--format", "csv").exits(0).says().shows("^v,type,ts,")
-    Run("-r", pcap, "--format", "tsv").exits(0).says().shows("^v\ttype\tts\t")
+    Run("-r", pcap, "--format", "csv").exits(0).says().shows("^ts,t,frame,conn,")
+    Run("-r", pcap, "--format", "tsv").exits(0).says().shows("^ts\tt\tframe\tconn\t")
     Run("-r", pcap, "--format", "zeek").exits(0).says().shows("^#separator")
 
 

@@ -11,10 +11,16 @@
 const fw_time kit_epoch = INT64_C(1706702400) * FW_SECOND;
 const char kit_selection;
 bool (*kit_wanted)(const struct fw_connection *connection);
+bool kit_fixed;
 
 bool selection_match(const struct selection *selection, const struct fw_connection *connection)
 {
     return !selection || !kit_wanted || kit_wanted(connection);
+}
+
+bool selection_is_fixed(const struct selection *selection)
+{
+    return !selection || kit_fixed;
 }
 
 void fw_step_connection(const struct fw_step *step, struct fw_connection *connection)
@@ -63,6 +69,7 @@ void kit_begin(struct kit *kit, const struct view_ops *ops)
     };
     kit_connection(kit, 1);
     kit_wanted = NULL;
+    kit_fixed = false;
     if (out_init(&kit->out, memfd_create("view", 0), 1 << 16) < 0)
         abort();
 }

@@ -75,6 +75,8 @@ char *kit_finish(struct kit *kit);
 
 /* What selection_match() says of a connection where there is a selection; NULL: it matches. */
 extern bool (*kit_wanted)(const struct fw_connection *connection);
+/* What selection_is_fixed() says of it. */
+extern bool kit_fixed;
 /* Any selection: &kit_selection is enough to have one. */
 extern const char kit_selection;
 

@@ -1,5 +1,7 @@
 #include "lines.h"
 
+#include "view_kit.h"
+
 #include "unit.h"
 
 #include <stdio.h>
@@ -7,13 +9,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+static struct view_options options;
 static struct out out;
 static char text[1 << 16];
+static uint64_t unwanted_before; /* connections with lower ids are not wanted */
 
-static struct lines *begin(bool held)
+static bool is_wanted(const struct fw_connection *connection)
 {
+    return connection->identity.id >= unwanted_before;
+}
+
+static struct lines *begin(bool selection, bool fixed)
+{
+    options.selection = selection ? (const struct selection *)&kit_selection : NULL;
+    kit_wanted = is_wanted;
+    kit_fixed = fixed;
+    unwanted_before = 0;
     ck_assert_int_eq(out_init(&out, memfd_create("lines", 0), 1 << 16), 0);
-    return lines_create(&out, held);
+    return lines_create(&options, &out);
 }
 
 static const char *written(void)
@@ -39,12 +52,19 @@ static void write_line(struct lines *lines, uint64_t connection, const char *lin
     lines_end(lines, connection, at + length);
 }
 
+static void decide(struct lines *lines, uint64_t id, bool wanted)
+{
+    const struct fw_connection connection = { .identity.id = id };
+    unwanted_before = wanted ? 0 : UINT64_MAX;
+    ck_assert(lines_decide(lines, &connection) == wanted);
+}
+
 START_TEST(lines_that_are_not_held_are_written_at_once)
 {
-    struct lines *lines = begin(false);
+    struct lines *lines = begin(false, false);
     write_line(lines, 1, "one\n");
     ck_assert_str_eq(written(), "one\n");
-    lines_decide(lines, 1, false);
+    decide(lines, 1, true);
     lines_finish(lines);
     ck_assert_str_eq(written(), "one\n");
     end(lines);
@@ -53,15 +73,15 @@ END_TEST
 
 START_TEST(held_lines_come_out_in_the_order_of_writing)
 {
-    struct lines *lines = begin(true);
+    struct lines *lines = begin(true, false);
     write_line(lines, 1, "1a\n");
     write_line(lines, 2, "2a\n");
     write_line(lines, 3, "3a\n");
     write_line(lines, 1, "1b\n");
     write_line(lines, 2, "2b\n");
-    lines_decide(lines, 2, true);
-    lines_decide(lines, 3, false);
-    lines_decide(lines, 1, true);
+    decide(lines, 2, true);
+    decide(lines, 3, false);
+    decide(lines, 1, true);
     write_line(lines, 2, "2c\n");
     ck_assert_str_eq(written(), "");
     lines_finish(lines);
@@ -72,12 +92,26 @@ END_TEST
 
 START_TEST(what_nobody_decided_is_dropped)
 {
-    struct lines *lines = begin(true);
+    struct lines *lines = begin(true, false);
     write_line(lines, 1000000, "far\n");
     write_line(lines, 1, "near\n");
-    lines_decide(lines, 1, true);
+    decide(lines, 1, true);
     lines_finish(lines);
     ck_assert_str_eq(written(), "near\n");
+    end(lines);
+}
+END_TEST
+
+START_TEST(addresses_are_asked_about_at_once)
+{
+    struct lines *lines = begin(true, true);
+    const struct fw_connection connection = { .identity.id = 3 };
+    const struct fw_step step = { .internal = &connection };
+    ck_assert(lines_want(lines, &step));
+    write_line(lines, 3, "three\n");
+    ck_assert_str_eq(written(), "three\n");
+    unwanted_before = 4;
+    ck_assert(!lines_want(lines, &step));
     end(lines);
 }
 END_TEST
@@ -86,7 +120,7 @@ END_TEST
  * is the same as if all had been kept to the end. */
 START_TEST(sweeping_keeps_order_and_loses_nothing)
 {
-    struct lines *lines = begin(true);
+    struct lines *lines = begin(true, false);
     char line[512], *expected = calloc(1, sizeof text), *at = expected;
     enum { CONNECTIONS = 10000, LATER = 100 };
 
@@ -97,7 +131,7 @@ START_TEST(sweeping_keeps_order_and_loses_nothing)
             write_line(lines, id, ".");
         }
         if (id > LATER)
-            lines_decide(lines, id - LATER, (id - LATER) % 200 == 0);
+            decide(lines, id - LATER, (id - LATER) % 200 == 0);
     }
     lines_finish(lines);
     for (uint64_t id = 200; id <= CONNECTIONS; id += 200)
@@ -114,6 +148,7 @@ int main(void)
         lines_that_are_not_held_are_written_at_once,
         held_lines_come_out_in_the_order_of_writing,
         what_nobody_decided_is_dropped,
+        addresses_are_asked_about_at_once,
         sweeping_keeps_order_and_loses_nothing,
     };
     return UNIT_RUN("lines", tests);
