@@ -335,7 +335,6 @@ static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
     const struct view_ops *view = choose_view(follow);
-    const bool transitions_shown = !follow->command->name;
     struct run run = {
         .source = follow->source,
         .inputs = options->interface ? &options->interface : options->files,
