@@ -130,7 +130,8 @@ static int select_shown(struct follow *follow, const char *what)
         errno = 0;
         follow->view_options.show_id = strtoull(digits, NULL, 10);
         if (errno == 0 && follow->view_options.show_id)
-            return EXIT_DONE;
+            return add_selection(follow, "show", selection_create_id(follow->view_options.show_id),
+                                 "out of memory");
         complain(NULL, "show %s: connections are numbered from 1", what);
         return EXIT_USAGE;
     }
@@ -285,7 +286,7 @@ static void make_tracker_options(const struct follow *follow, const struct view_
     tracker->max_memory_bytes = options->max_memory_bytes ? options->max_memory_bytes
                                                           : follow->surroundings->memory_bytes / 2;
     tracker->drop_bad_checksums = options->checksum;
-    tracker->interop = view->wants_interop;
+    tracker->interop = view->wants_interop || selection_wants_interop(follow->selection);
     memcpy(tracker->hash_key, follow->surroundings->hash_key, sizeof tracker->hash_key);
 }
 
@@ -343,7 +344,7 @@ static int follow_packets(struct follow *follow)
         .flush_each_batch = options->interface || options->line_buffered ||
                             follow->surroundings->stdout_is_terminal,
         .connections_only = view != follow->command->view && !transitions_shown,
-        .verify_checksums = options->checksum || view->wants_interop,
+        .verify_checksums = options->checksum,
         .max_packets = options->max_packets,
         .every_ns = options->every_ns,
         .view = view,

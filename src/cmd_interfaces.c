@@ -14,13 +14,15 @@ static bool print_interface(void *context, const struct source_interface *interf
 {
     struct listing *listing = context;
 
+    const char *addresses = interface->addresses ? interface->addresses : "";
+
     listing->count++;
-    out_printf(listing->out, "%-15s %-5s %s%s%s%s%s\n", interface->name, interface->state,
-               interface->addresses ? interface->addresses : "",
-               interface->addresses && *interface->addresses && interface->description ? "  " : "",
-               interface->description ? "(" : "",
-               interface->description ? interface->description : "",
-               interface->description ? ")" : "");
+    out_printf(listing->out, "%-17s %s", interface->name, interface->state);
+    if (*addresses)
+        out_printf(listing->out, "%*s%s", 6 - (int)strlen(interface->state), "", addresses);
+    if (interface->description)
+        out_printf(listing->out, "  (%s)", interface->description);
+    out_char(listing->out, '\n');
     return !listing->out->closed;
 }
 

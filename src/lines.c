@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "select.h"
+
 enum fate { UNDECIDED, WANTED, UNWANTED };
 
 /* A held line: this header, then the text. */
@@ -15,8 +17,10 @@ struct held {
 enum { FIRST_SWEEP_BYTES = 1 << 20 };
 
 struct lines {
+    const struct view_options *options;
     struct out *out;
-    bool held;
+    bool held;     /* until the connection ends */
+    bool asks_now; /* as each step finds it */
     char scratch[LINES_ROOM];
     char *log; /* held lines, oldest first */
     size_t used, size;
@@ -25,15 +29,18 @@ struct lines {
     uint64_t fate_count;
 };
 
-struct lines *lines_create(struct out *out, bool held)
+struct lines *lines_create(const struct view_options *options, struct out *out)
 {
     struct lines *lines = calloc(1, sizeof *lines);
 
-    if (lines) {
-        lines->out = out;
-        lines->held = held;
-        lines->sweep_at = FIRST_SWEEP_BYTES;
-    }
+    if (!lines)
+        return NULL;
+    lines->options = options;
+    lines->out = out;
+    lines->asks_now =
+        options->selection && (options->live || selection_is_fixed(options->selection));
+    lines->held = options->selection && !lines->asks_now;
+    lines->sweep_at = FIRST_SWEEP_BYTES;
     return lines;
 }
 
@@ -44,6 +51,16 @@ void lines_destroy(struct lines *lines)
     free(lines->log);
     free(lines->fates);
     free(lines);
+}
+
+bool lines_want(const struct lines *lines, const struct fw_step *step)
+{
+    struct fw_connection connection;
+
+    if (!lines->asks_now)
+        return true;
+    fw_step_connection(step, &connection);
+    return selection_match(lines->options->selection, &connection);
 }
 
 char *lines_begin(struct lines *lines)
@@ -118,18 +135,26 @@ void lines_end(struct lines *lines, uint64_t connection, const char *end)
     lines->used += sizeof head + head.length;
 }
 
-void lines_decide(struct lines *lines, uint64_t connection, bool wanted)
+static void remember(struct lines *lines, uint64_t connection, enum fate fate)
 {
-    if (!lines->held)
-        return;
     void *fates = lines->fates;
     size_t size = (size_t)lines->fate_count;
+
     if (!grow(lines, &fates, &size, (size_t)connection + 1))
         return;
     lines->fates = fates;
     memset(lines->fates + lines->fate_count, UNDECIDED, size - (size_t)lines->fate_count);
     lines->fate_count = size;
-    lines->fates[connection] = wanted ? WANTED : UNWANTED;
+    lines->fates[connection] = (uint8_t)fate;
+}
+
+bool lines_decide(struct lines *lines, const struct fw_connection *connection)
+{
+    const bool wanted = selection_match(lines->options->selection, connection);
+
+    if (lines->held)
+        remember(lines, connection->identity.id, wanted ? WANTED : UNWANTED);
+    return wanted;
 }
 
 void lines_finish(struct lines *lines)

@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "commands.h"
+#include "quantity.h"
 #include "suggest.h"
 
 #include <ctype.h>
@@ -134,66 +135,10 @@ __attribute__((format(printf, 2, 3))) static void advise(struct parser *parser, 
 
 /* ------------------------------------------------------------------------------------ values -- */
 
-bool options_parse_duration(const char *text, int64_t *ns)
-{
-    static const struct {
-        const char *unit;
-        double seconds;
-    } units[] = { { "", 1 },      { "s", 1 },  { "ms", 1e-3 }, { "us", 1e-6 },
-                  { "ns", 1e-9 }, { "m", 60 }, { "h", 3600 },  { "d", 86400 } };
-    const size_t digits = strspn(text, "0123456789.");
-    char *rest;
-    double value;
-
-    if (digits == 0 || digits > 20 || strspn(text, ".") == digits)
-        return false;
-    value = strtod(text, &rest);
-    if (rest != text + digits)
-        return false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(rest, units[i].unit) == 0) {
-            value *= units[i].seconds;
-            if (value > 9e9) /* almost three centuries */
-                return false;
-            *ns = (int64_t)(value * 1e9 + 0.5);
-            return true;
-        }
-    }
-    return false;
-}
-
-bool options_parse_size(const char *text, uint64_t unit, uint64_t *value)
-{
-    static const char suffixes[] = "KMGT";
-    uint64_t number = 0;
-    const char *at = text;
-
-    for (; isdigit((unsigned char)*at); at++) {
-        if (number > UINT64_MAX / 100)
-            return false;
-        number = number * 10 + (uint64_t)(*at - '0');
-    }
-    if (at == text || number == 0)
-        return false;
-    if (*at) {
-        const char *suffix = strchr(suffixes, toupper((unsigned char)*at));
-
-        if (!suffix || at[1])
-            return false;
-        for (int i = 0; i <= suffix - suffixes; i++) {
-            if (number > UINT64_MAX / unit)
-                return false;
-            number *= unit;
-        }
-    }
-    *value = number;
-    return true;
-}
-
 static bool set_duration(struct parser *parser, const char *name, const char *text, bool zero,
                          int64_t *ns)
 {
-    if (!options_parse_duration(text, ns))
+    if (!quantity_duration(text, ns))
         return refuse(parser, "%s %s: not a number of seconds (such as 30, 1.5, 200ms, 2m)", name,
                       text);
     if (*ns == 0 && !zero)
@@ -204,7 +149,7 @@ static bool set_duration(struct parser *parser, const char *name, const char *te
 static bool set_size(struct parser *parser, const char *name, const char *text, uint64_t unit,
                      uint64_t *value)
 {
-    if (!options_parse_size(text, unit, value))
+    if (!quantity_size(text, unit, value))
         return refuse(parser, "%s %s: not a number above 0 (K, M, G may follow)", name, text);
     return true;
 }
@@ -214,7 +159,7 @@ static bool set_u32(struct parser *parser, const char *name, const char *text, u
 {
     uint64_t number;
 
-    if (!options_parse_size(text, 1024, &number) || number > most)
+    if (!quantity_size(text, 1024, &number) || number > most)
         return refuse(parser, "%s %s: not a number from 1 to %u", name, text, most);
     *value = (uint32_t)number;
     return true;
@@ -539,20 +484,46 @@ static bool assign_words(struct parser *parser, size_t first)
     return true;
 }
 
+/* Words that were meant for something else than a filter. */
+static bool looks_like_file(const char *word)
+{
+    static const char *const endings[] = { ".pcap", ".pcapng", ".cap", ".gz", ".zst", ".lz4" };
+    const size_t length = strlen(word);
+
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        const size_t bytes = strlen(endings[i]);
+
+        if (length > bytes && strcmp(word + length - bytes, endings[i]) == 0)
+            return true;
+    }
+    return strchr(word, '/') != NULL;
+}
+
 static bool refuse_no_input(struct parser *parser)
 {
     const struct options *options = parser->options;
     const char *name = options->command->name;
+    const char *before = name ? " " : "", *shown = name ? name : "";
+    struct suggestion suggestion;
 
     advise(parser,
            "try: finwait%s%s -r FILE, or finwait%s%s -i INTERFACE; finwait --help tells more",
-           name ? " " : "", name ? name : "", name ? " " : "", name ? name : "");
-    if (options->filter)
-        return refuse(parser,
-                      "no input: \"%s\" is taken for a filter, and neither -r nor -i says "
-                      "what to read",
-                      options->filter);
-    return refuse(parser, "no input: neither -r nor -i says what to read");
+           before, shown, before, shown);
+    if (!options->filter)
+        return refuse(parser, "no input: neither -r nor -i says what to read");
+    if (looks_like_file(options->filter)) {
+        advise(parser, "try: finwait%s%s -r %s", before, shown, options->filter);
+        return refuse(parser, "no input: to read the file %s, put -r before it", options->filter);
+    }
+    suggestion_init(&suggestion, options->filter);
+    for (size_t i = 1; !name && i < command_count; i++)
+        suggestion_offer(&suggestion, commands[i].name);
+    if (suggestion.best[0])
+        return refuse(parser, "there is no command \"%s\"; did you mean %s?", options->filter,
+                      suggestion.best);
+    return refuse(parser,
+                  "no input: \"%s\" is taken for a filter, and neither -r nor -i says what to read",
+                  options->filter);
 }
 
 /* What cannot stand together. */

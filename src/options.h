@@ -67,11 +67,4 @@ bool options_parse(struct options *options, int argc, char *const *argv, char *e
                    size_t error_size, char *hint, size_t hint_size);
 void options_finish(struct options *options);
 
-/* A number of seconds, or with a unit (ns us ms s m h d), fractions allowed: "1.5", "200ms", "2m".
- */
-bool options_parse_duration(const char *text, int64_t *ns);
-
-/* A count with an optional K, M, G or T of `unit` (1000 or 1024): "2M". Never 0. */
-bool options_parse_size(const char *text, uint64_t unit, uint64_t *value);
-
 #endif

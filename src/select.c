@@ -6,6 +6,7 @@
 #include "select.h"
 
 #include "addr.h"
+#include "select_field.h"
 #include "services.h"
 #include "suggest.h"
 
@@ -21,9 +22,7 @@ enum {
     STACK_MAX = 3 * NEST_MAX + 8, /* a parenthesis holds back at most an `or` and an `and` */
 };
 
-enum comparison { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE };
-
-enum operation { OP_STATE, OP_HOST, OP_PORT, OP_AND, OP_OR, OP_NOT };
+enum operation { OP_STATE, OP_HOST, OP_PORT, OP_FIELD, OP_ID, OP_AND, OP_OR, OP_NOT };
 
 struct host {
     bool any_addr, any_port;
@@ -33,10 +32,12 @@ struct host {
 
 struct instruction {
     enum operation operation;
-    enum comparison comparison; /* OP_PORT */
-    enum fw_side side;          /* OP_HOST, OP_PORT */
-    uint32_t states;            /* OP_STATE: bit 1 << state */
-    struct host host;           /* OP_HOST; OP_PORT: only the port */
+    enum comparison comparison;   /* OP_PORT */
+    enum fw_side side;            /* OP_HOST, OP_PORT */
+    uint32_t states;              /* OP_STATE: bit 1 << state */
+    struct host host;             /* OP_HOST; OP_PORT: only the port */
+    uint64_t id;                  /* OP_ID */
+    struct field_condition field; /* OP_FIELD */
 };
 
 struct selection {
@@ -64,6 +65,7 @@ struct parser {
     size_t length;
     enum token token;
     enum comparison comparison;
+    bool quoted; /* a word: it stood in quotes, which it is without */
     unsigned nesting;
     struct selection *selection;
     bool failed;
@@ -151,10 +153,32 @@ static bool next_sign(struct parser *parser)
     return false;
 }
 
+/* "no answer", or with single quotes: a word that may hold anything but its quote. */
+static void next_quoted(struct parser *parser)
+{
+    const char *close = strchr(parser->word + 1, *parser->word);
+
+    if (!close) {
+        fail(parser, "the quote is not closed");
+        parser->token = TOKEN_END;
+        return;
+    }
+    parser->quoted = true;
+    parser->token = TOKEN_WORD;
+    parser->word++;
+    parser->length = (size_t)(close - parser->word);
+    parser->at = close + 1;
+}
+
 static void next_token(struct parser *parser)
 {
     parser->word = parser->at + strspn(parser->at, space);
     parser->length = strcspn(parser->word, delimiters);
+    parser->quoted = false;
+    if (*parser->word == '"' || *parser->word == '\'') {
+        next_quoted(parser);
+        return;
+    }
     if (*parser->word == '\0')
         parser->token = TOKEN_END;
     else if (parser->length == 0)
@@ -445,6 +469,39 @@ static void parse_port_condition(struct parser *parser, enum fw_side side)
     next_token(parser);
 }
 
+static void parse_field_condition(struct parser *parser, const struct record_field *field)
+{
+    struct instruction instruction = { .operation = OP_FIELD, .field = { .field = field } };
+    char value[256], error[192], text[64];
+
+    if (strcmp(field->name, "t") == 0) {
+        fail(parser, "t counts from the first packet of all: compare ts instead");
+        return;
+    }
+    next_token(parser);
+    if (parser->token != TOKEN_COMPARISON) {
+        fail(parser, "a comparison (= != < <= > >=) is missing before %s",
+             shown(parser, text, sizeof text));
+        return;
+    }
+    instruction.field.comparison = take_comparison(parser);
+    if (!expect_word(parser, "a value"))
+        return;
+    if (parser->length >= sizeof value) {
+        fail(parser, "longer than a value can be");
+        return;
+    }
+    snprintf(value, sizeof value, "%.*s", (int)parser->length, parser->word);
+    if (!field_condition_parse(&instruction.field, value, parser->quoted, error, sizeof error)) {
+        fail(parser, "%s", error);
+        return;
+    }
+    emit(parser, &instruction);
+    if (parser->failed)
+        free(instruction.field.text);
+    next_token(parser);
+}
+
 static const char *const condition_words[] = { "state", "exclude", "src", "dst", "sport",
                                                "dport", "and",     "or",  "not" };
 
@@ -457,13 +514,19 @@ static void fail_unknown_word(struct parser *parser)
     suggestion_init(&suggestion, bounded(typed, parser->word, parser->length));
     for (size_t i = 0; i < sizeof condition_words / sizeof condition_words[0]; i++)
         suggestion_offer(&suggestion, condition_words[i]);
+    for (size_t i = 0; i < record_field_count; i++)
+        suggestion_offer(&suggestion, record_fields[i].name);
     fail(parser, "%s: unknown word%s", shown(parser, text, sizeof text),
          suggestion_text(&suggestion, hint, sizeof hint));
 }
 
 static void parse_condition(struct parser *parser)
 {
-    if (word_is(parser, "state"))
+    const struct record_field *field = record_find(parser->word, parser->length);
+
+    if (parser->quoted)
+        fail(parser, "only a value can stand in quotes");
+    else if (word_is(parser, "state"))
         parse_state_condition(parser, false);
     else if (word_is(parser, "exclude"))
         parse_state_condition(parser, true);
@@ -475,6 +538,8 @@ static void parse_condition(struct parser *parser)
         parse_port_condition(parser, FW_CLIENT);
     else if (word_is(parser, "dport"))
         parse_port_condition(parser, FW_SERVER);
+    else if (field)
+        parse_field_condition(parser, field);
     else
         fail_unknown_word(parser);
 }
@@ -617,9 +682,27 @@ struct selection *selection_parse_tuple(const char *tuple, char *error, size_t e
     return finish(&parser);
 }
 
+struct selection *selection_create_id(uint64_t id)
+{
+    struct parser parser;
+    char error[64];
+
+    if (!start(&parser, "", error, sizeof error))
+        return NULL;
+    emit(&parser, &(struct instruction){ .operation = OP_ID, .id = id });
+    return finish(&parser);
+}
+
 bool selection_and(struct selection **selection, struct selection *other)
 {
-    struct parser parser = { .selection = *selection };
+    char error[64];
+    struct parser parser = {
+        .text = "",
+        .word = "",
+        .selection = *selection,
+        .error = error,
+        .error_size = sizeof error,
+    };
 
     if (!*selection) {
         *selection = other;
@@ -627,20 +710,39 @@ bool selection_and(struct selection **selection, struct selection *other)
     }
     if (!other)
         return true;
-    char error[64];
-    parser.error = error;
-    parser.error_size = sizeof error;
-    for (size_t i = 0; i < other->count; i++)
+    for (size_t i = 0; i < other->count; i++) {
         emit(&parser, &other->code[i]);
+        if (!parser.failed)
+            other->code[i].field.text = NULL; /* it has moved */
+    }
     emit_operation(&parser, OP_AND);
     selection_destroy(other);
     return !parser.failed;
+}
+
+bool selection_wants_interop(const struct selection *selection)
+{
+    for (size_t i = 0; selection && i < selection->count; i++)
+        if (selection->code[i].operation == OP_FIELD &&
+            field_is_foreign(selection->code[i].field.field))
+            return true;
+    return false;
+}
+
+bool selection_is_fixed(const struct selection *selection)
+{
+    for (size_t i = 0; selection && i < selection->count; i++)
+        if (selection->code[i].operation == OP_STATE || selection->code[i].operation == OP_FIELD)
+            return false;
+    return true;
 }
 
 void selection_destroy(struct selection *selection)
 {
     if (!selection)
         return;
+    for (size_t i = 0; i < selection->count; i++)
+        free(selection->code[i].field.text);
     free(selection->code);
     free(selection);
 }
@@ -661,25 +763,9 @@ static bool match_host(const struct host *host, const struct fw_endpoint *endpoi
 
 static bool match_port(const struct instruction *instruction, uint16_t port)
 {
-    const uint16_t than = instruction->host.port;
-
     if (instruction->host.any_port)
         return instruction->comparison == CMP_EQ;
-    switch (instruction->comparison) {
-    case CMP_EQ:
-        return port == than;
-    case CMP_NE:
-        return port != than;
-    case CMP_LT:
-        return port < than;
-    case CMP_LE:
-        return port <= than;
-    case CMP_GT:
-        return port > than;
-    case CMP_GE:
-        return port >= than;
-    }
-    return false;
+    return compare_numbers(instruction->comparison, port, instruction->host.port);
 }
 
 bool selection_match(const struct selection *selection, const struct fw_connection *connection)
@@ -703,6 +789,12 @@ bool selection_match(const struct selection *selection, const struct fw_connecti
             break;
         case OP_PORT:
             stack[depth++] = match_port(instruction, endpoint->port);
+            break;
+        case OP_FIELD:
+            stack[depth++] = field_condition_match(&instruction->field, connection);
+            break;
+        case OP_ID:
+            stack[depth++] = connection->identity.id == instruction->id;
             break;
         case OP_AND:
             depth--;

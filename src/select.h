@@ -1,6 +1,6 @@
 /*
  * Which connections: ss's filter language (-Y, --state), compiled once, matched per connection.
- * Pure. Level 4: knows finwait.h, addr.h, suggest.h and record.h.
+ * Pure. Level 4: knows finwait.h, addr.h, suggest.h and record.h (values of FIELD: select_field.h).
  *
  *     'state close-wait and dport = :443 and not dst 10.0.0.0/8'
  *
@@ -27,12 +27,21 @@ struct selection *selection_parse_states(const char *list, char *error, size_t e
 /* One endpoint, "10.0.0.1:80", or two, "192.168.1.10:50001-10.0.0.1:80", in either order. */
 struct selection *selection_parse_tuple(const char *tuple, char *error, size_t error_size);
 
+/* The connection with this id. NULL without memory. */
+struct selection *selection_create_id(uint64_t id);
+
 /* Makes *selection what both match; takes `other`. Either may be NULL: all. False without memory
  * (`other` is freed all the same). */
 bool selection_and(struct selection **selection, struct selection *other);
 
 /* NULL matches all. */
 bool selection_match(const struct selection *selection, const struct fw_connection *connection);
+
+/* Whether it asks for keys that are only known with fw_tracker_options.interop. */
+bool selection_wants_interop(const struct selection *selection);
+
+/* It asks for addresses and ports only, so that a connection's first packet decides. */
+bool selection_is_fixed(const struct selection *selection);
 
 void selection_destroy(struct selection *selection);
 

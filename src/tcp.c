@@ -108,17 +108,40 @@ static void path_append(struct tcp_end *end, enum fw_state state)
         end->path |= (uint64_t)state << (4 * end->path_length++);
 }
 
+static void path_truncate(struct tcp_end *end, unsigned length)
+{
+    end->path_length = (uint8_t)length;
+    end->path &= length >= PATH_STATES ? ~UINT64_C(0) : (UINT64_C(1) << (4 * length)) - 1;
+}
+
+/* The way from ESTABLISHED to a state that sequence numbers told, not the order of frames. */
+static void path_append_way_to(struct tcp_end *end, enum fw_state state)
+{
+    static const enum fw_state ways[FW_STATE_COUNT][2] = {
+        [FW_FIN_WAIT_2] = { FW_FIN_WAIT_1 },
+        [FW_CLOSING] = { FW_FIN_WAIT_1 },
+        [FW_TIME_WAIT] = { FW_FIN_WAIT_1, FW_CLOSING },
+        [FW_LAST_ACK] = { FW_CLOSE_WAIT },
+        [FW_CLOSED] = { FW_CLOSE_WAIT, FW_LAST_ACK },
+    };
+    for (unsigned i = 0; i < end->path_length; i++)
+        if (((end->path >> (4 * i)) & 15) == FW_ESTABLISHED)
+            path_truncate(end, i + 1);
+    for (int i = 0; i < 2 && ways[state][i] != FW_UNKNOWN; i++)
+        path_append(end, ways[state][i]);
+    path_append(end, state);
+}
+
 /* What was taken back was never true: the path returns to where it went wrong. */
 static void path_return_to(struct tcp_end *end, enum fw_state state)
 {
     for (unsigned i = end->path_length; i-- > 0;) {
         if (((end->path >> (4 * i)) & 15) == (uint64_t)state) {
-            end->path_length = (uint8_t)(i + 1);
-            end->path &= i == PATH_STATES - 1 ? ~UINT64_C(0) : (UINT64_C(1) << (4 * (i + 1))) - 1;
+            path_truncate(end, i + 1);
             return;
         }
     }
-    path_append(end, state);
+    path_append_way_to(end, state);
 }
 
 /* The only writer of a state. */
@@ -283,7 +306,8 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 {
     if (sender->last_time == INT64_MIN || sender->last_seq != segment->seq ||
         sender->last_ack != segment->ack || sender->last_flags != segment->flags ||
-        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id)
+        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id ||
+        sender->last_payload_bytes != segment->payload_bytes)
         return false;
     if (segment->ip_id != 0 || (segment->options & FW_OPT_TIMESTAMPS))
         return true;
@@ -297,6 +321,7 @@ static void remember_segment(struct tcp_end *sender, const struct fw_segment *se
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
     sender->last_ip_id = segment->ip_id;
+    sender->last_payload_bytes = segment->payload_bytes;
     sender->last_time = segment->time;
 }
 
@@ -654,20 +679,41 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
                                    seq == receiver->last_ack && receiver->state != FW_UNKNOWN);
 }
 
-/* The receiver takes the RST if what came before it has arrived; then it says nothing more. */
-static void hold_rst(struct step *step)
+static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rst, fw_time since,
+                        bool crossed)
 {
     const struct fw_segment *segment = step->segment;
-    step->receiver->facts |= END_HELD_RST;
-    step->connection->held = (struct tcp_held){
+    step->connection->doubt = (struct tcp_doubt){
+        .since = since,
         .time = segment->time,
         .frame = segment->frame,
         .seq = segment->seq,
         .ack = segment->ack,
         .flags = segment->flags,
         .from = (uint8_t)step->from,
+        .end = (uint8_t)side_of(step, end),
         .waits = true,
+        .by_rst = by_rst,
+        .crossed = crossed,
     };
+}
+
+/* The end in doubt is heard. What it sent at once may have crossed what closed it; a challenge ACK, or
+ * a segment that comes late, says that it lives. */
+static void go_on_doubting(struct step *step)
+{
+    struct tcp_doubt *doubt = &step->connection->doubt;
+    const struct fw_segment *segment = step->segment;
+    if (!doubt->waits || doubt->end != step->from)
+        return;
+    const bool challenge = !doubt->crossed && segment->payload_bytes == 0 &&
+                           !(segment->flags & (FW_FIN | FW_RST)) &&
+                           segment->ack == step->sender->last_ack;
+    const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
+    doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
+                   segment->time - doubt->since < TCP_DOUBT_NS;
+    if (doubt->waits)
+        begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
 
 static void take_rst(struct step *step)
@@ -687,7 +733,7 @@ static void take_rst(struct step *step)
             sender->facts |= END_RST_TIMED;
     }
     if (answer == RST_UNSETTLED)
-        hold_rst(step);
+        begin_doubt(step, receiver, true, step->now, false);
     if (answer == RST_EXACT && receiver->state != FW_UNKNOWN)
         close_by_rst(step, receiver, "received RST", END_GOT_RST);
     if (answer == RST_IN_WINDOW && !aborts)
@@ -733,6 +779,12 @@ static void revive(struct step *step)
         unprove(sender, RCV_ACK_OF_FIN);
         cause = "sent again: the ACK of its FIN did not arrive";
     }
+    if (has(sender, END_TIMED))
+        connection->end_kind = FW_END_OPEN;
+    const bool may_cross = !has(sender, END_SENT_RST | END_TIMED) &&
+                           !(step->segment->flags & FW_FIN) && step->now - sender->since < TCP_DOUBT_NS;
+    if (may_cross)
+        begin_doubt(step, sender, has(sender, END_GOT_RST), sender->since, true);
     const enum fw_state alive = (enum fw_state)sender->alive_state;
     sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
     change_state(step, sender, alive, FW_PROOF_SEGMENT, true, cause);
@@ -1033,6 +1085,10 @@ static void take_segment(struct step *step)
     take_back_ack_of_fin(step);
 
     const uint32_t old_nxt = has(sender, END_HAS_NXT) ? sender->nxt : segment->seq;
+    if (receiver->state == FW_CLOSED && has(receiver, END_TIMED) &&
+        receiver->alive_state == FW_SYN_RECEIVED && acks_syn_of(segment, receiver))
+        change_state(step, receiver, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
+                     "the ACK of its SYN came after all");
     step->gap = after(segment->seq, old_nxt) ? segment->seq - old_nxt : 0;
     name_ordinary(step, old_nxt);
     advance_nxt(step);
@@ -1113,11 +1169,7 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     } else {
         take_segment(&step);
     }
-    const bool rst = segment->flags & FW_RST;
-    if (has(step.sender, END_HELD_RST) && (!rst || step.sender->state == FW_CLOSED)) {
-        step.sender->facts &= ~(unsigned)END_HELD_RST; /* it is alive */
-        connection->held.waits = false;
-    }
+    go_on_doubting(&step);
     step.sender->facts |= END_SEEN;
     remember_segment(step.sender, segment);
     note_established(&step);
@@ -1154,6 +1206,12 @@ void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
     sender->facts |= END_RESTARTED;
     change_state(&step, sender, FW_SYN_SENT, FW_PROOF_INFERRED, false,
                  "sent SYN of another connection");
+}
+
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn)
+{
+    count_segment(&connection->end[from], syn);
 }
 
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
@@ -1193,8 +1251,8 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
 {
     const enum fw_state client = (enum fw_state)connection->end[FW_CLIENT].state;
     const enum fw_state server = (enum fw_state)connection->end[FW_SERVER].state;
-    if (connection->held.waits)
-        return TCP_TIMER_HELD;
+    if (connection->doubt.waits)
+        return TCP_TIMER_DOUBT;
     if (client == FW_TIME_WAIT || server == FW_TIME_WAIT)
         return TCP_TIMER_TIME_WAIT;
     if (tcp_is_over(connection))
@@ -1206,14 +1264,17 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
     return TCP_TIMER_NONE;
 }
 
-/* The receiver of the RST that was held said nothing: it took it. */
-static void settle_by_silence(struct step *step)
+/* The end in doubt said nothing more: it was closed after all. */
+static void settle_doubt(struct step *step)
 {
     struct tcp_connection *connection = step->connection;
-    struct tcp_end *end = &connection->end[!connection->held.from];
-    step->now = connection->held.time;
-    connection->held.waits = false;
-    end->facts &= ~(unsigned)END_HELD_RST;
+    struct tcp_end *end = &connection->end[connection->doubt.end];
+    step->now = connection->doubt.time;
+    connection->doubt.waits = false;
+    if (!connection->doubt.by_rst) {
+        prove(step, end, RCV_ACK_OF_FIN);
+        return;
+    }
     close_by_rst(step, end, "received RST", END_GOT_RST);
     connection->end_kind = FW_END_RST;
 }
@@ -1224,8 +1285,8 @@ void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_tim
     struct step step = { .connection = connection, .result = result, .now = now };
     result->count = 0;
     result->note = FW_NOTE_NONE;
-    if (timer == TCP_TIMER_HELD) {
-        settle_by_silence(&step);
+    if (timer == TCP_TIMER_DOUBT) {
+        settle_doubt(&step);
         return;
     }
     for (int side = FW_CLIENT; side <= FW_SERVER; side++) {

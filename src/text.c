@@ -8,10 +8,11 @@
 /* value / unit with one decimal (rounded half up), or without if it is at least `whole_from`. */
 static char *put_scaled(char *at, uint64_t value, uint64_t unit, uint64_t whole_from)
 {
-    const uint64_t tenths = (value + unit / 20) / (unit / 10);
+    const uint64_t tenth = unit / 10;
+    const uint64_t tenths = value / tenth + (value % tenth >= tenth / 2);
 
     if (tenths >= whole_from * 10)
-        return digits_u64(at, (value + unit / 2) / unit);
+        return digits_u64(at, value / unit + (value % unit >= unit / 2));
     at = digits_u64(at, tenths / 10);
     *at++ = '.';
     return digits_fixed(at, tenths % 10, 1);
@@ -219,6 +220,26 @@ char *text_pad(char *at, size_t used, size_t width)
     return at + count;
 }
 
+char *text_place(char *at, size_t used, size_t column, size_t under, size_t width, const char *note,
+                 size_t length)
+{
+    enum { GAP = 2 };
+    const size_t columns = text_columns(note, length);
+
+    if (length == 0)
+        return at;
+    if (width == 0 || column + columns <= width) {
+        at = text_pad(at, used, column);
+    } else if (used + GAP + columns <= width) {
+        at = text_pad(at, used, width - columns);
+    } else {
+        *at++ = '\n';
+        at = text_pad(at, 0, under);
+    }
+    memcpy(at, note, length);
+    return at + length;
+}
+
 static bool is_control(uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) ||
@@ -268,12 +289,14 @@ static size_t head_bytes(const char *text, size_t length, size_t width)
 /* The longest end of the text that has at most `width` columns, in bytes. */
 static size_t tail_bytes(const char *text, size_t length, size_t width)
 {
-    const size_t columns = text_columns(text, length);
-    size_t skipped = columns > width ? columns - width : 0;
-    size_t at = head_bytes(text, length, skipped);
+    size_t columns = text_columns(text, length);
+    size_t at = 0;
 
-    while (at < length && text_columns(text + at, length - at) > width)
-        at += head_bytes(text + at, length - at, ++skipped);
+    while (columns > width) {
+        uint32_t code;
+        at += utf8_next(text + at, length - at, &code);
+        columns = text_columns(text + at, length - at);
+    }
     return length - at;
 }
 

@@ -78,6 +78,12 @@ size_t text_columns(const char *text, size_t length);
  * and another column follows (`width` includes the gap). */
 char *text_pad(char *at, size_t used, size_t width);
 
+/* Puts a note at a column of a line of which `used` columns are taken. If it does not fit into
+ * `width` there (0: everything fits), as far to the left as it has to be, or on a line of its own
+ * under column `under`. Nothing where length is 0. At most `column` + `width` + length + 1. */
+char *text_place(char *at, size_t used, size_t column, size_t under, size_t width, const char *note,
+                 size_t length);
+
 /* Copies text that someone else wrote: control characters, what is not UTF-8, and, without utf8,
  * what is not ASCII become '?'. At most `room`. */
 char *text_foreign(char *at, size_t room, const char *text, bool utf8);

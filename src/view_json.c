@@ -9,7 +9,6 @@
 #include "lines.h"
 #include "out.h"
 #include "record.h"
-#include "select.h"
 #include "view.h"
 
 struct view {
@@ -27,7 +26,7 @@ static struct view *create(const struct view_options *options, struct out *out)
         return NULL;
     view->options = options;
     view->out = out;
-    view->lines = lines_create(out, options->selection && !options->live);
+    view->lines = lines_create(options, out);
     if (view->lines)
         return view;
     free(view);
@@ -127,22 +126,11 @@ static char *put_transition(struct view *view, char *at, const struct fw_step *s
     return JSON_LITERAL(at, "}\n");
 }
 
-/* Live, nobody can wait for the end of a connection: what it is now decides. */
-static bool is_wanted_now(const struct view *view, const struct fw_step *step)
-{
-    struct fw_connection connection;
-
-    if (!view->options->selection || !view->options->live)
-        return true;
-    fw_step_connection(step, &connection);
-    return selection_match(view->options->selection, &connection);
-}
-
 static void on_step(void *context, const struct fw_step *step)
 {
     struct view *view = context;
 
-    if (view->options->quiet || !is_wanted_now(view, step))
+    if (view->options->quiet || !lines_want(view->lines, step))
         return;
     for (size_t i = 0; i < step->count; i++) {
         char *at = lines_begin(view->lines);
@@ -193,9 +181,7 @@ static void on_end(void *context, const struct fw_connection *connection)
 
     if (view->options->quiet)
         return;
-    const bool wanted = selection_match(view->options->selection, connection);
-    lines_decide(view->lines, connection->identity.id, wanted);
-    if (wanted) {
+    if (lines_decide(view->lines, connection)) {
         char *at = lines_begin(view->lines);
         at = put_connection(view, at, connection);
         lines_end(view->lines, connection->identity.id, at);

@@ -10,7 +10,6 @@
 #include "digits.h"
 #include "lines.h"
 #include "out.h"
-#include "select.h"
 #include "summary.h"
 #include "text.h"
 #include "view.h"
@@ -55,7 +54,7 @@ static struct view *create(const struct view_options *options, struct out *out)
     view->out = out;
     view->conn_width = CONN_WIDTH;
     view->frame_width = FRAME_WIDTH;
-    view->lines = lines_create(out, options->selection && !options->live);
+    view->lines = lines_create(options, out);
     view->recent = calloc(RECENT, sizeof *view->recent);
     if (view->lines && view->recent)
         return view;
@@ -193,44 +192,8 @@ static char *put_note(struct view *view, char *at, const struct fw_step *step)
     return at;
 }
 
-/* Puts the note behind the states; if the terminal is too narrow for that, as far to the left as it
- * has to be, or on a line of its own under them. `states` is their column, `server_columns` what
- * the second one takes. */
-static char *place_note(const struct view *view, char *at, size_t states, size_t server_columns,
-                        const char *note, size_t length)
-{
-    const unsigned width = view->options->width;
-    const size_t used = states + STATE_WIDTH + server_columns;
-    const size_t column = states + 2 * STATE_WIDTH;
-    const size_t columns = text_columns(note, length);
-
-    if (length == 0)
-        return at;
-    if (width == 0 || column + columns <= width) {
-        at = text_pad(at, used, column);
-    } else if (used + GAP + columns <= width) {
-        at = text_pad(at, used, width - columns);
-    } else {
-        *at++ = '\n';
-        at = text_pad(at, 0, states);
-    }
-    memcpy(at, note, length);
-    return at + length;
-}
-
 /* -------------------------------------------------------------------------------------- the line
  * -- */
-
-/* A live view cannot wait for the end of a connection: what it is now decides. */
-static bool is_wanted_now(const struct view *view, const struct fw_step *step)
-{
-    struct fw_connection connection;
-
-    if (!view->options->selection || !view->options->live)
-        return true;
-    fw_step_connection(step, &connection);
-    return selection_match(view->options->selection, &connection);
-}
 
 static char *put_line(struct view *view, char *at, const struct fw_step *step)
 {
@@ -263,7 +226,8 @@ static char *put_line(struct view *view, char *at, const struct fw_step *step)
     at = text_pad(at, client_columns, STATE_WIDTH);
     at = put_state(at, options, step, FW_SERVER, &server_columns);
     const char *note_end = put_note(view, note, step);
-    at = place_note(view, at, column, server_columns, note, (size_t)(note_end - note));
+    at = text_place(at, column + STATE_WIDTH + server_columns, column + 2 * STATE_WIDTH, column,
+                    options->width, note, (size_t)(note_end - note));
     *at++ = '\n';
     return at;
 }
@@ -272,7 +236,7 @@ static void on_step(void *context, const struct fw_step *step)
 {
     struct view *view = context;
 
-    if (!is_wanted_now(view, step))
+    if (!lines_want(view->lines, step))
         return;
     if (!view->any) {
         print_header(view);
@@ -286,9 +250,7 @@ static void on_end(void *context, const struct fw_connection *connection)
 {
     struct view *view = context;
 
-    if (view->options->selection)
-        lines_decide(view->lines, connection->identity.id,
-                     selection_match(view->options->selection, connection));
+    lines_decide(view->lines, connection);
 }
 
 static void finish(struct view *view, const struct summary *summary)

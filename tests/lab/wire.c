@@ -69,7 +69,7 @@ void wire_collect(struct lab *lab, enum cause cause, const char *what)
         truth_sent(lab, lab->flight[i]);
     truth_observe(lab, cause, what);
     for (int i = first; i < lab->flight_count; i++)
-        truth_placed(lab->flight[i]);
+        truth_placed(lab, lab->flight[i]);
 }
 
 /* Waits up to MS for either kernel to send.  Returns false if neither did. */

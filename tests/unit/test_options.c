@@ -165,9 +165,11 @@ START_TEST(without_input_there_is_a_usage_hint)
     ck_assert_str_eq(
         hint, "try: finwait table -r FILE, or finwait table -i INTERFACE; finwait --help tells "
               "more");
-    refuses("trace.pcap",
-            "no input: \"trace.pcap\" is taken for a filter, and neither -r nor -i says "
-            "what to read");
+    refuses("trace.pcap", "no input: to read the file trace.pcap, put -r before it");
+    ck_assert_str_eq(hint, "try: finwait -r trace.pcap");
+    refuses("tabel", "there is no command \"tabel\"; did you mean table?");
+    refuses("port 80",
+            "no input: \"port 80\" is taken for a filter, and neither -r nor -i says what to read");
 }
 END_TEST
 
@@ -251,49 +253,6 @@ START_TEST(help_and_version_need_nothing_else)
 }
 END_TEST
 
-START_TEST(durations_have_units_and_limits)
-{
-    int64_t ns = 0;
-
-    ck_assert(options_parse_duration("30", &ns));
-    ck_assert_int_eq(ns, 30 * FW_SECOND);
-    ck_assert(options_parse_duration("1.5", &ns));
-    ck_assert_int_eq(ns, 1500 * FW_MILLISECOND);
-    ck_assert(options_parse_duration("200ms", &ns));
-    ck_assert_int_eq(ns, 200 * FW_MILLISECOND);
-    ck_assert(options_parse_duration("2m", &ns));
-    ck_assert_int_eq(ns, 120 * FW_SECOND);
-    ck_assert(options_parse_duration("5d", &ns));
-    ck_assert_int_eq(ns, 5 * 86400 * FW_SECOND);
-    ck_assert(options_parse_duration("0", &ns));
-    ck_assert_int_eq(ns, 0);
-    static const char *const wrong[] = { "",    "s",   "-1",   "1e3", ".",           "1.2.3",
-                                         "nan", "inf", "0x10", "1 s", "99999999999", "5w" };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        ck_assert_msg(!options_parse_duration(wrong[i], &ns), "%s", wrong[i]);
-}
-END_TEST
-
-START_TEST(sizes_have_units_and_limits)
-{
-    uint64_t value = 0;
-
-    ck_assert(options_parse_size("512M", 1024, &value));
-    ck_assert_uint_eq(value, UINT64_C(512) << 20);
-    ck_assert(options_parse_size("2g", 1024, &value));
-    ck_assert_uint_eq(value, UINT64_C(2) << 30);
-    ck_assert(options_parse_size("3K", 1000, &value));
-    ck_assert_uint_eq(value, 3000);
-    ck_assert(options_parse_size("7", 1000, &value));
-    ck_assert_uint_eq(value, 7);
-    static const char *const wrong[] = {
-        "", "0", "-1", "1.5M", "1MB", "M", "1X", "99999999999999999999999", "99999999999T"
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        ck_assert_msg(!options_parse_size(wrong[i], 1024, &value), "%s", wrong[i]);
-}
-END_TEST
-
 START_TEST(the_short_help_fits_a_terminal)
 {
     struct out out;
@@ -335,8 +294,6 @@ int main(void)
         values_that_are_missing_or_wrong_are_named,
         what_cannot_stand_together_is_refused,
         help_and_version_need_nothing_else,
-        durations_have_units_and_limits,
-        sizes_have_units_and_limits,
         the_short_help_fits_a_terminal,
     };
     return UNIT_RUN("options", tests);
