@@ -531,6 +531,11 @@ static void take_syn_ack(struct step *step)
                      "went on sending: the RST did not arrive");
     } else if (sender->state == FW_UNKNOWN || (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
         (sender->state == FW_CLOSED && (has(sender, END_SENT_RST) || has(sender, END_GOT_RST)))) {
+        if (sender->state == FW_CLOSED) { /* what was reset was an answer to another SYN */
+            connection->end_kind = FW_END_OPEN;
+            connection->closed_by = FW_CLOSED_BY_NONE;
+            connection->cause = NULL;
+        }
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
         sender->state = FW_LISTEN; /* what a SYN+ACK proves of the time before it */
         sender->proved = 0;
@@ -1087,6 +1092,9 @@ static void take_segment(struct step *step)
         return;
     if (sender->state == FW_UNKNOWN && receiver->state == FW_SYN_SENT) {
         note(step, FW_NOTE_BAD_ACK); /* an old connection answers the SYN: states.md 15 */
+        if (sender->alive_state != FW_UNKNOWN)
+            change_state(step, sender, (enum fw_state)sender->alive_state, FW_PROOF_INFERRED, false,
+                         "still holds the connection before: the RST did not arrive");
         return;
     }
     if (!is_stale(step))
@@ -1192,6 +1200,12 @@ static bool is_own_syn(const struct tcp_end *sender, const struct fw_segment *sy
     if (!has(sender, END_HAS_TS))
         return true;
     return (syn->options & FW_OPT_TIMESTAMPS) && !before(syn->ts_val, sender->ts_last);
+}
+
+void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before)
+{
+    if (has(before, END_GOT_RST) && before->state == FW_CLOSED)
+        next->end[side].alive_state = before->alive_state;
 }
 
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
@@ -1333,7 +1347,7 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
 
     const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
     /* The SYN reaches an end that still holds the old connection: its answer decides. */
-    if (peer == FW_TIME_WAIT || has(receiver, END_GOT_RST))
+    if (peer == FW_TIME_WAIT)
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
         return TCP_SYN_NEW;

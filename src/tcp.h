@@ -154,6 +154,10 @@ enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *segment, struct tcp_result *result);
 
+/* `next` follows a connection on the same tuple: should the RST that closed its end `before` have been
+ * lost, `side` of the next one still answers with the old numbers. */
+void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before);
+
 /* `from` sent a SYN that may belong to the next connection on this tuple (TCP_SYN_HOLD or _SUSPECT):
  * it is in SYN_SENT, inferred, if the SYN is its own. The other end is as it was until it answers. */
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
