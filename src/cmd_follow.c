@@ -343,7 +343,7 @@ static int follow_packets(struct follow *follow)
         .flush_each_batch = options->interface || options->line_buffered ||
                             follow->surroundings->stdout_is_terminal,
         .connections_only = follow->command->view == &view_table,
-        .verify_checksums = options->checksum || view->wants_interop,
+        .verify_checksums = options->checksum,
         .max_packets = options->max_packets,
         .every_ns = options->every_ns,
         .view = view,

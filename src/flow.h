@@ -32,7 +32,7 @@ enum flow_queue {
     FLOW_FIN_WAIT_2,
     FLOW_CLOSED,      /* tombstones: late packets find them for 2MSL */
     FLOW_UNANSWERED,  /* attempts that the SYN timer ended: a SYN sent again finds them */
-    FLOW_HELD,        /* a RST waits for its receiver's silence, TCP_TIMER_HELD */
+    FLOW_DOUBT,       /* an end may be closed, TCP_TIMER_DOUBT */
     FLOW_OPEN,        /* all others; order is by last look, see flow_refresh() */
     FLOW_QUEUE_COUNT
 };

@@ -60,8 +60,7 @@ static bool syn_is_another(const struct zeek *zeek, bool from_client,
     const bool originator = from_client == zeek->originator_is_client;
     const struct zeek_end *sender = &zeek->ends[originator ? 0 : 1];
 
-    return is_bare_syn(segment) && (sender->seen || sender->start) &&
-           sender->start != segment->seq;
+    return is_bare_syn(segment) && (sender->seen || sender->start) && sender->start != segment->seq;
 }
 
 static void completeness_step(struct interop *interop, bool from_client,
@@ -84,8 +83,7 @@ void interop_step(struct interop *interop, bool from_client, const struct fw_seg
     const uint32_t now_ms = milliseconds(segment->time);
     const uint32_t since_ms = now_ms - interop->last_ms;
     /* Time that ran backwards is no time. */
-    const uint32_t idle_ms =
-        interop->zeek.started && (int32_t)since_ms > 0 ? since_ms : 0;
+    const uint32_t idle_ms = interop->zeek.started && (int32_t)since_ms > 0 ? since_ms : 0;
 
     completeness_step(interop, from_client, segment); /* knows the first by what the next starts */
     zeek_step(&interop->zeek, from_client, segment, now_ms, idle_ms);
@@ -128,9 +126,13 @@ void interop_community_id(const struct fw_identity *identity, char text[32])
     const bool in_order = is_in_order(&identity->client, &identity->server);
     const struct fw_endpoint *first = in_order ? &identity->client : &identity->server;
     const struct fw_endpoint *second = in_order ? &identity->server : &identity->client;
-    const uint8_t seed[2] = {0, 0};
-    const uint8_t tail[6] = {6, 0, (uint8_t)(first->port >> 8), (uint8_t)first->port,
-                             (uint8_t)(second->port >> 8), (uint8_t)second->port};
+    const uint8_t seed[2] = { 0, 0 };
+    const uint8_t tail[6] = { 6,
+                              0,
+                              (uint8_t)(first->port >> 8),
+                              (uint8_t)first->port,
+                              (uint8_t)(second->port >> 8),
+                              (uint8_t)second->port };
     struct sha1_ctx sha1;
     uint8_t digest[SHA1_DIGEST_SIZE];
 

@@ -15,13 +15,13 @@
 
 /* What Zeek 7 knows of one endpoint (its src/analyzer/protocol/tcp/TCP_Endpoint.h). */
 struct zeek_end {
-    uint32_t start;              /* its initial sequence number, or as if there had been a SYN */
-    uint32_t last;               /* one beyond the highest number that it sent */
-    uint32_t acked;              /* highest number that the peer acknowledged */
-    uint32_t delivered;          /* in order up to here; relative to `start`, as are the next three */
+    uint32_t start;     /* its initial sequence number, or as if there had been a SYN */
+    uint32_t last;      /* one beyond the highest number that it sent */
+    uint32_t acked;     /* highest number that the peer acknowledged */
+    uint32_t delivered; /* in order up to here; relative to `start`, as are the next three */
     uint32_t ahead_from, ahead_to; /* data beyond a hole; equal: none */
-    uint32_t fin_end;            /* where the last FIN stands */
-    uint16_t rst_seq;            /* of the last RST, low half */
+    uint32_t fin_end;              /* where the last FIN stands */
+    uint16_t rst_seq;              /* of the last RST, low half */
     uint16_t retransmits;
     uint8_t zero_windows, gaps;
     uint16_t state : 3, previous : 3; /* enum zeek_state */
@@ -33,8 +33,8 @@ struct zeek_end {
 enum { ZEEK_HISTORY_LETTERS = 26 };
 
 struct zeek {
-    struct zeek_end ends[2]; /* originator, responder */
-    uint32_t deadline_ms;    /* when it may be removed */
+    struct zeek_end ends[2];            /* originator, responder */
+    uint32_t deadline_ms;               /* when it may be removed */
     char history[ZEEK_HISTORY_LETTERS]; /* NUL-padded, not terminated when full */
     uint8_t bad_checksums[2];
     uint16_t started : 1, originator_is_client : 1, removed : 1;
@@ -44,7 +44,7 @@ struct zeek {
     uint16_t partial : 1, spoke : 2;
 };
 
-/* ----------------------------------------------------------------------------------- conntrack -- */
+/* -------------------------------------------------------------------------------- conntrack -- */
 
 /* What Linux keeps of a connection (its net/netfilter/nf_conntrack_proto_tcp.c, 6.1). */
 struct conntrack {
@@ -56,7 +56,7 @@ struct conntrack {
     uint8_t completeness; /* of tshark: here because there is room */
 };
 
-/* ------------------------------------------------------------------------------------ interop -- */
+/* ----------------------------------------------------------------------------------- interop -- */
 
 /* Zeroed before the first segment. */
 struct interop {
@@ -81,8 +81,8 @@ void interop_community_id(const struct fw_identity *identity, char text[32]);
 void zeek_step(struct zeek *zeek, bool from_client, const struct fw_segment *segment,
                uint32_t now_ms, uint32_t idle_ms);
 const char *zeek_conn_state(const struct zeek *zeek);
-void conntrack_step(struct conntrack *conntrack, bool from_client,
-                    const struct fw_segment *segment, uint32_t idle_ms);
+void conntrack_step(struct conntrack *conntrack, bool from_client, const struct fw_segment *segment,
+                    uint32_t idle_ms);
 const char *conntrack_state_name(const struct conntrack *conntrack); /* "": no entry */
 
 #endif

@@ -31,8 +31,8 @@ static const uint8_t next_state[2][KINDS][STATES] = {
 
 /* Seconds until an entry without traffic is gone. */
 static const uint32_t timeout_s[STATES] = {
-    [SS] = 120, [SR] = 60, [ES] = 432000, [FW] = 120, [CW] = 60,
-    [LA] = 30,  [TW] = 120, [CL] = 10,    [S2] = 120,
+    [SS] = 120, [SR] = 60,  [ES] = 432000, [FW] = 120, [CW] = 60,
+    [LA] = 30,  [TW] = 120, [CL] = 10,     [S2] = 120,
 };
 
 static bool before(uint32_t a, uint32_t b)
@@ -80,7 +80,7 @@ static void forget(struct conntrack *conntrack)
 {
     const uint8_t completeness = conntrack->completeness;
 
-    *conntrack = (struct conntrack){.completeness = completeness};
+    *conntrack = (struct conntrack){ .completeness = completeness };
 }
 
 /* A RST counts if it stands where the other side's ACKs stand, or continues a train of segments;
@@ -149,8 +149,8 @@ static void enter(struct conntrack *conntrack, enum state next, enum kind kind, 
     remember(conntrack, kind, reply, end_of(segment));
 }
 
-void conntrack_step(struct conntrack *conntrack, bool from_client,
-                    const struct fw_segment *segment, uint32_t idle_ms)
+void conntrack_step(struct conntrack *conntrack, bool from_client, const struct fw_segment *segment,
+                    uint32_t idle_ms)
 {
     const enum kind kind = kind_of(segment->flags);
 
@@ -180,9 +180,9 @@ void conntrack_step(struct conntrack *conntrack, bool from_client,
 const char *conntrack_state_name(const struct conntrack *conntrack)
 {
     static const char *const names[STATES] = {
-        [NO] = "",           [SS] = "SYN_SENT", [SR] = "SYN_RECV",  [ES] = "ESTABLISHED",
-        [FW] = "FIN_WAIT",   [CW] = "CLOSE_WAIT", [LA] = "LAST_ACK", [TW] = "TIME_WAIT",
-        [CL] = "CLOSE",      [S2] = "SYN_SENT2",
+        [NO] = "",         [SS] = "SYN_SENT",   [SR] = "SYN_RECV", [ES] = "ESTABLISHED",
+        [FW] = "FIN_WAIT", [CW] = "CLOSE_WAIT", [LA] = "LAST_ACK", [TW] = "TIME_WAIT",
+        [CL] = "CLOSE",    [S2] = "SYN_SENT2",
     };
 
     return names[conntrack->state];

@@ -159,10 +159,10 @@ static void note_gap(struct zeek *zeek, int side)
 static bool is_server_port(uint16_t port)
 {
     static const uint16_t ports[] = {
-        21,   22,   25,   53,   80,   81,   88,   110,  135,  139,  143,  389,  443,  445,   502,
-        563,  585,  587,  614,  631,  636,  989,  990,  992,  993,  995,  1080, 1434, 1883,  2811,
-        3128, 3268, 3306, 3389, 5222, 5223, 5269, 5432, 6379, 6666, 6667, 6668, 6669, 8000,  8080,
-        8888, 20000,
+        21,   22,   25,   53,   80,   81,   88,   110,  135,  139,  143,   389,
+        443,  445,  502,  563,  585,  587,  614,  631,  636,  989,  990,   992,
+        993,  995,  1080, 1434, 1883, 2811, 3128, 3268, 3306, 3389, 5222,  5223,
+        5269, 5432, 6379, 6666, 6667, 6668, 6669, 8000, 8080, 8888, 20000,
     };
 
     for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
@@ -171,7 +171,7 @@ static bool is_server_port(uint16_t port)
     return false;
 }
 
-/* Where the connection does not start with a SYN, the ports may say that it comes from the server. */
+/* Where the connection does not start with a SYN, the ports may tell who it comes from. */
 static bool comes_from_server(const struct fw_segment *segment)
 {
     if (is_bare_syn(segment) || !is_server_port(segment->from.port))
@@ -212,7 +212,7 @@ static void start(struct zeek *zeek, bool from_client, const struct fw_segment *
         add_letter(zeek, '^');
 }
 
-/* ------------------------------------------------------------------------- numbers, data, gaps -- */
+/* ---------------------------------------------------------------------- numbers, data, gaps -- */
 
 static uint32_t end_of(const struct fw_segment *segment)
 {
@@ -347,7 +347,7 @@ static void reveal_gaps(struct zeek *zeek, int side, uint32_t acked)
     }
 }
 
-/* ------------------------------------------------------------------------------------- states -- */
+/* ------------------------------------------------------------------------------------ states -- */
 
 static void leave_inactive(struct zeek *zeek, int side, const struct fw_segment *segment)
 {
@@ -422,7 +422,7 @@ static void move_sender(struct zeek *zeek, int side, const struct fw_segment *se
         end->closing = true;
 }
 
-/* ------------------------------------------------------------------------------------- ending -- */
+/* ------------------------------------------------------------------------------------ ending -- */
 
 static bool has_data_pending(const struct zeek_end *end, const struct zeek_end *peer)
 {
@@ -494,7 +494,7 @@ static bool is_reuse(const struct zeek *zeek, const struct fw_segment *segment)
              segment->seq == responder->start);
 }
 
-/* -------------------------------------------------------------------------------------- steps -- */
+/* ------------------------------------------------------------------------------------- steps -- */
 
 /* The roles that the second packet may show to be wrong. Returns the side of the sender. */
 static int settle_roles(struct zeek *zeek, int side, const struct fw_segment *segment)
@@ -518,51 +518,70 @@ static void note_partial(struct zeek *zeek, int side, uint16_t flags)
         zeek->partial = !(flags & FW_SYN);
 }
 
+/* The SYN+ACK came before its SYN in the capture. */
+static bool is_reversed_syn(const struct zeek *zeek, int side, const struct fw_segment *segment)
+{
+    return side == RESPONDER && zeek->ends[RESPONDER].state == INACTIVE && is_bare_syn(segment) &&
+           zeek->ends[ORIGINATOR].state == SYN_ACK_SENT;
+}
+
+static void establish_reversed(struct zeek *zeek)
+{
+    add_letter(zeek, '^');
+    set_state(&zeek->ends[ORIGINATOR], ESTABLISHED);
+    set_state(&zeek->ends[RESPONDER], ESTABLISHED);
+    swap_roles(zeek);
+}
+
+static void note_attempt(struct zeek *zeek, uint32_t now_ms)
+{
+    const unsigned int originator = zeek->ends[ORIGINATOR].state;
+
+    if (originator == SYN_SENT || originator == SYN_ACK_SENT) {
+        zeek->attempting = true;
+        zeek->deadline_ms = now_ms + ATTEMPT_MS;
+    }
+}
+
 static void process(struct zeek *zeek, int side, const struct fw_segment *segment, uint32_t now_ms)
 {
     struct zeek_end *end = &zeek->ends[side];
+    const uint16_t flags = segment->flags;
     uint32_t acked = 0;
 
-    note_partial(zeek, side, segment->flags);
+    note_partial(zeek, side, flags);
     init_sender(end, segment);
 
     const uint32_t at = segment->seq - end->start;
     const bool underflow = is_underflow(end, segment->seq);
-    const bool first_syn = end->state == INACTIVE && (segment->flags & FW_SYN);
+    const bool begins = side == ORIGINATOR && end->state == INACTIVE && (flags & FW_SYN);
 
     note_flags(zeek, side, segment, at);
     note_window(zeek, side, segment);
-    if (segment->flags & FW_FIN)
+    if (flags & FW_FIN)
         end->fin = true;
-    if (segment->flags & FW_ACK)
+    if (flags & FW_ACK)
         acked = take_ack(&zeek->ends[!side], segment);
     take_numbers(zeek, side, segment);
 
-    if (first_syn && side == RESPONDER && is_bare_syn(segment) &&
-        zeek->ends[ORIGINATOR].state == SYN_ACK_SENT) {
-        add_letter(zeek, '^'); /* the SYN+ACK came first in the capture */
-        set_state(&zeek->ends[ORIGINATOR], ESTABLISHED);
-        set_state(&zeek->ends[RESPONDER], ESTABLISHED);
-        swap_roles(zeek);
+    if (is_reversed_syn(zeek, side, segment)) {
+        establish_reversed(zeek);
         side = ORIGINATOR;
-        end = &zeek->ends[side];
     } else {
         move_sender(zeek, side, segment);
     }
-    if (first_syn && side == ORIGINATOR && is_handshake(end->state)) {
-        zeek->attempting = true;
-        zeek->deadline_ms = now_ms + ATTEMPT_MS;
-    }
+    if (begins)
+        note_attempt(zeek, now_ms);
     if (!is_handshake(zeek->ends[0].state) || !is_handshake(zeek->ends[1].state))
         zeek->established = true;
 
-    if (segment->flags & FW_ACK)
+    if (flags & FW_ACK) /* with the new states: Zeek doubts a gap that a close reveals */
         reveal_gaps(zeek, !side, acked);
     zeek->spoke |= (uint16_t)(1u << side);
-    if (segment->payload_bytes > 0 && !(segment->flags & FW_RST) && !underflow) {
-        const uint32_t from = at + ((segment->flags & FW_SYN) ? 1 : 0);
+    if (segment->payload_bytes > 0 && !(flags & FW_RST) && !underflow) {
+        const uint32_t from = at + ((flags & FW_SYN) ? 1 : 0);
 
-        deliver(end, from, from + segment->payload_bytes);
+        deliver(&zeek->ends[side], from, from + segment->payload_bytes);
     }
     close_ends(zeek, now_ms);
 }
@@ -588,7 +607,7 @@ void zeek_step(struct zeek *zeek, bool from_client, const struct fw_segment *seg
     process(zeek, side, segment, now_ms);
 }
 
-/* ---------------------------------------------------------------------------------- conn_state -- */
+/* ------------------------------------------------------------------------------- conn_state -- */
 
 /* Whether the endpoint sent or was acknowledged any data. */
 static bool has_size(const struct zeek_end *end, const struct zeek_end *peer)

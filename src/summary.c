@@ -35,8 +35,10 @@ static char *put_half_closed(char *at, const struct summary *summary)
         at = TEXT_LITERAL(at, "oldest ");
     *at++ = '#';
     at = digits_u64(at, summary->half_closed_id);
-    at = TEXT_LITERAL(at, ", for ");
-    at = text_duration(at, summary->half_closed_ns);
+    if (summary->half_closed_ns > 0) {
+        at = TEXT_LITERAL(at, ", for ");
+        at = text_duration(at, summary->half_closed_ns);
+    }
     *at++ = ')';
     return at;
 }

@@ -108,17 +108,40 @@ static void path_append(struct tcp_end *end, enum fw_state state)
         end->path |= (uint64_t)state << (4 * end->path_length++);
 }
 
+static void path_truncate(struct tcp_end *end, unsigned length)
+{
+    end->path_length = (uint8_t)length;
+    end->path &= length >= PATH_STATES ? ~UINT64_C(0) : (UINT64_C(1) << (4 * length)) - 1;
+}
+
+/* The way from ESTABLISHED to a state that sequence numbers told, not the order of frames. */
+static void path_append_way_to(struct tcp_end *end, enum fw_state state)
+{
+    static const enum fw_state ways[FW_STATE_COUNT][2] = {
+        [FW_FIN_WAIT_2] = { FW_FIN_WAIT_1 },
+        [FW_CLOSING] = { FW_FIN_WAIT_1 },
+        [FW_TIME_WAIT] = { FW_FIN_WAIT_1, FW_CLOSING },
+        [FW_LAST_ACK] = { FW_CLOSE_WAIT },
+        [FW_CLOSED] = { FW_CLOSE_WAIT, FW_LAST_ACK },
+    };
+    for (unsigned i = 0; i < end->path_length; i++)
+        if (((end->path >> (4 * i)) & 15) == FW_ESTABLISHED)
+            path_truncate(end, i + 1);
+    for (int i = 0; i < 2 && ways[state][i] != FW_UNKNOWN; i++)
+        path_append(end, ways[state][i]);
+    path_append(end, state);
+}
+
 /* What was taken back was never true: the path returns to where it went wrong. */
 static void path_return_to(struct tcp_end *end, enum fw_state state)
 {
     for (unsigned i = end->path_length; i-- > 0;) {
         if (((end->path >> (4 * i)) & 15) == (uint64_t)state) {
-            end->path_length = (uint8_t)(i + 1);
-            end->path &= i == PATH_STATES - 1 ? ~UINT64_C(0) : (UINT64_C(1) << (4 * (i + 1))) - 1;
+            path_truncate(end, i + 1);
             return;
         }
     }
-    path_append(end, state);
+    path_append_way_to(end, state);
 }
 
 /* The only writer of a state. */
@@ -283,7 +306,8 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 {
     if (sender->last_time == INT64_MIN || sender->last_seq != segment->seq ||
         sender->last_ack != segment->ack || sender->last_flags != segment->flags ||
-        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id)
+        sender->last_checksum != segment->checksum_raw || sender->last_ip_id != segment->ip_id ||
+        sender->last_payload_bytes != segment->payload_bytes)
         return false;
     if (segment->ip_id != 0 || (segment->options & FW_OPT_TIMESTAMPS))
         return true;
@@ -293,10 +317,13 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
 {
     sender->last_seq = segment->seq;
+    if (segment->ack != sender->last_ack)
+        sender->prev_ack = sender->last_ack;
     sender->last_ack = segment->ack;
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
     sender->last_ip_id = segment->ip_id;
+    sender->last_payload_bytes = segment->payload_bytes;
     sender->last_time = segment->time;
 }
 
@@ -326,11 +353,14 @@ static uint32_t sequence_end(const struct fw_segment *segment)
 
 /* Sent before what was already seen of this sender, or not by its stack at all (RFC 7323 section 3.2:
  * once negotiated, timestamps are in every segment but a RST): says nothing of its present state. */
-static bool is_stale(const struct tcp_end *sender, const struct fw_segment *segment)
+static bool is_stale(const struct step *step)
 {
-    if (!has(sender, END_HAS_TS))
+    const struct fw_segment *segment = step->segment;
+    if (!has(step->sender, END_HAS_TS))
         return false;
-    return !(segment->options & FW_OPT_TIMESTAMPS) || before(segment->ts_val, sender->ts_last);
+    if (!(segment->options & FW_OPT_TIMESTAMPS))
+        return has(step->receiver, END_HAS_TS);
+    return before(segment->ts_val, step->sender->ts_last);
 }
 
 /* RFC 7323 section 5.3, with Linux's exception for ACKs that came in another order. */
@@ -604,9 +634,9 @@ static enum rst_answer classify_rst(const struct step *step)
         return RST_EXACT;
     if (before(seq, receiver->rcv) || !before(seq, receiver->rcv + receiver->window))
         return RST_OUTSIDE;
-    /* Linux: any RST in the window against a half-open request. */
+    /* Linux takes any RST in the window against a half-open request, or (6.18) challenges it. */
     if (receiver->state == FW_SYN_RECEIVED && !step->connection->simultaneous)
-        return RST_EXACT;
+        return RST_UNSETTLED;
     return RST_IN_WINDOW;
 }
 
@@ -648,26 +678,48 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (sender->state == FW_SYN_SENT) /* with ACK, it has no connection that the SYN could cross */
         return (step->segment->flags & FW_ACK) && acks_syn_of(step->segment, receiver);
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
-        !is_stale(sender, step->segment))
+        !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
     return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
-                                   seq == receiver->last_ack && receiver->state != FW_UNKNOWN);
+                                   (seq == receiver->last_ack || seq == receiver->prev_ack) &&
+                                   receiver->state != FW_UNKNOWN);
 }
 
-/* The receiver takes the RST if what came before it has arrived; then it says nothing more. */
-static void hold_rst(struct step *step)
+static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rst, fw_time since,
+                        bool crossed)
 {
     const struct fw_segment *segment = step->segment;
-    step->receiver->facts |= END_HELD_RST;
-    step->connection->held = (struct tcp_held){
+    step->connection->doubt = (struct tcp_doubt){
+        .since = since,
         .time = segment->time,
         .frame = segment->frame,
         .seq = segment->seq,
         .ack = segment->ack,
         .flags = segment->flags,
         .from = (uint8_t)step->from,
+        .end = (uint8_t)side_of(step, end),
         .waits = true,
+        .by_rst = by_rst,
+        .crossed = crossed,
     };
+}
+
+/* The end in doubt is heard. What it sent at once may have crossed what closed it; a challenge ACK, or
+ * a segment that comes late, says that it lives. */
+static void go_on_doubting(struct step *step)
+{
+    struct tcp_doubt *doubt = &step->connection->doubt;
+    const struct fw_segment *segment = step->segment;
+    if (!doubt->waits || doubt->end != step->from)
+        return;
+    const bool challenge = !doubt->crossed && segment->payload_bytes == 0 &&
+                           !(segment->flags & (FW_FIN | FW_RST)) &&
+                           segment->ack == step->sender->last_ack;
+    const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
+    doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
+                   segment->time - doubt->since < TCP_DOUBT_NS;
+    if (doubt->waits)
+        begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
 
 static void take_rst(struct step *step)
@@ -687,7 +739,7 @@ static void take_rst(struct step *step)
             sender->facts |= END_RST_TIMED;
     }
     if (answer == RST_UNSETTLED)
-        hold_rst(step);
+        begin_doubt(step, receiver, true, step->now, false);
     if (answer == RST_EXACT && receiver->state != FW_UNKNOWN)
         close_by_rst(step, receiver, "received RST", END_GOT_RST);
     if (answer == RST_IN_WINDOW && !aborts)
@@ -733,6 +785,12 @@ static void revive(struct step *step)
         unprove(sender, RCV_ACK_OF_FIN);
         cause = "sent again: the ACK of its FIN did not arrive";
     }
+    if (has(sender, END_TIMED))
+        connection->end_kind = FW_END_OPEN;
+    const bool may_cross = !has(sender, END_SENT_RST | END_TIMED) &&
+                           !(step->segment->flags & FW_FIN) && step->now - sender->since < TCP_DOUBT_NS;
+    if (may_cross)
+        begin_doubt(step, sender, has(sender, END_GOT_RST), sender->since, true);
     const enum fw_state alive = (enum fw_state)sender->alive_state;
     sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
     change_state(step, sender, alive, FW_PROOF_SEGMENT, true, cause);
@@ -749,9 +807,8 @@ static void take_back_ack_of_fin(struct step *step)
                            segment->seq + segment->payload_bytes == sender->fin_seq;
     const bool data_again = segment->payload_bytes > 1 && has(step->receiver, END_HAS_RCV) &&
                             !after(segment->seq + segment->payload_bytes, step->receiver->rcv);
-    if (!proved(sender, SND_FIN) || !(fin_again || data_again) || is_stale(sender, segment))
+    if (!proved(sender, SND_FIN) || !(fin_again || data_again) || is_stale(step))
         return;
-    sender->facts &= ~(unsigned)(END_HELD_ACK | END_HELD_BEHIND);
     if (!proved(sender, RCV_ACK_OF_FIN))
         return;
     unprove(sender, RCV_ACK_OF_FIN);
@@ -764,7 +821,7 @@ static void take_back_forged_fin(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
     struct tcp_end *sender = step->sender;
-    if (!proved(sender, SND_FIN) || (segment->flags & FW_FIN) || is_stale(sender, segment))
+    if (!proved(sender, SND_FIN) || (segment->flags & FW_FIN) || is_stale(step))
         return;
     if (has(sender, END_FIN_KEPT))
         return;
@@ -815,6 +872,14 @@ static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, u
     return end == step->sender && (step->segment->flags & FW_FIN);
 }
 
+static void hold_ack(struct step *step, struct tcp_end *end, unsigned what)
+{
+    if (has(end, END_HELD_ACK | END_HELD_BEHIND))
+        return;
+    end->facts |= what;
+    end->held_end = sequence_end(step->segment);
+}
+
 /* `end` acknowledged up to `ack` in a segment at `seq`: what that proves of both. */
 static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint32_t seq,
                      bool reaches_peer)
@@ -828,7 +893,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     if (has(peer, END_HAS_ISS) && after(ack, peer->iss)) {
         prove(step, end, SND_ACK_OF_SYN);
         if (reaches_peer && held && peer->state == FW_SYN_RECEIVED)
-            peer->facts |= END_HELD_ACK | END_HELD_SYN;
+            hold_ack(step, peer, END_HELD_ACK | END_HELD_SYN);
         else if (reaches_peer)
             prove(step, peer, RCV_ACK_OF_SYN);
     }
@@ -840,27 +905,24 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     if (peer->state != FW_FIN_WAIT_1 || !held)
         prove(step, peer, RCV_ACK_OF_FIN);
     else if (proved(end, SND_FIN) || step->gap == 1)
-        peer->facts |= END_HELD_BEHIND;
+        hold_ack(step, peer, END_HELD_BEHIND);
     else
-        peer->facts |= END_HELD_ACK;
+        hold_ack(step, peer, END_HELD_ACK);
 }
 
-/* The sender's own segment tells what it made of an ACK that came with a FIN: it acknowledges the FIN,
- * or repeats itself because something before the FIN is missing. */
-static void release_held_ack(struct step *step, bool before_its_ack)
+/* The sender's own segment tells what it made of an ACK that came with data or a FIN: it acknowledges
+ * as far as that segment went, or repeats itself because something before is missing. An ACK from
+ * beyond the peer's FIN counts after that FIN, any other before it. */
+static void release_held_ack(struct step *step, unsigned held)
 {
     const struct fw_segment *segment = step->segment;
-    struct tcp_end *sender = step->sender, *receiver = step->receiver;
-    const unsigned held = before_its_ack ? END_HELD_ACK : END_HELD_BEHIND;
-    const bool acks_fin = proved(receiver, SND_FIN) && after(segment->ack, receiver->fin_seq);
-    const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack;
-    const bool acks_all = !proved(receiver, SND_FIN) && !before(segment->ack, receiver->nxt);
-    if (!has(sender, held) || (!acks_fin && !repeats && !acks_all))
+    struct tcp_end *sender = step->sender;
+    const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack &&
+                         !(segment->flags & FW_FIN);
+    if (!has(sender, held) || (before(segment->ack, sender->held_end) && !repeats))
         return;
-    const bool syn = has(sender, END_HELD_SYN) && before_its_ack;
-    sender->facts &= ~held;
-    if (syn)
-        sender->facts &= ~(unsigned)END_HELD_SYN;
+    const bool syn = has(sender, END_HELD_SYN);
+    sender->facts &= ~(held | END_HELD_SYN);
     prove(step, sender, syn ? RCV_ACK_OF_SYN : RCV_ACK_OF_FIN);
 }
 
@@ -915,7 +977,7 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
     if (!after(pending, sender->nxt)) {
         receiver->facts &= ~(unsigned)(END_PENDING_ACK | END_FIN_DOUBTED);
         take_ack(step, receiver, pending, receiver->ack_fin_seq, true);
-    } else if (segment->seq == old_nxt && !is_stale(sender, segment)) {
+    } else if (segment->seq == old_nxt && !is_stale(step)) {
         receiver->facts &= ~(unsigned)END_PENDING_ACK;
         if (has(receiver, END_FIN_DOUBTED)) {
             receiver->facts &= ~(unsigned)END_FIN_DOUBTED;
@@ -1027,18 +1089,22 @@ static void take_segment(struct step *step)
         note(step, FW_NOTE_BAD_ACK); /* an old connection answers the SYN: states.md 15 */
         return;
     }
-    if (!is_stale(sender, segment))
+    if (!is_stale(step))
         revive(step);
     take_back_forged_fin(step);
     take_back_ack_of_fin(step);
 
     const uint32_t old_nxt = has(sender, END_HAS_NXT) ? sender->nxt : segment->seq;
+    if (receiver->state == FW_CLOSED && has(receiver, END_TIMED) &&
+        receiver->alive_state == FW_SYN_RECEIVED && acks_syn_of(segment, receiver))
+        change_state(step, receiver, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
+                     "the ACK of its SYN came after all");
     step->gap = after(segment->seq, old_nxt) ? segment->seq - old_nxt : 0;
     name_ordinary(step, old_nxt);
     advance_nxt(step);
     settle_pending_ack(step, old_nxt);
 
-    release_held_ack(step, true);
+    release_held_ack(step, END_HELD_ACK);
     bool doubted = false;
     if (has(receiver, END_HAS_NXT) && after(segment->ack, receiver->nxt)) {
         if (!has(receiver, END_SEEN)) {
@@ -1063,7 +1129,7 @@ static void take_segment(struct step *step)
     } else {
         take_ack(step, sender, segment->ack, segment->seq, taken == TAKEN);
     }
-    release_held_ack(step, false);
+    release_held_ack(step, END_HELD_BEHIND);
     if (segment->flags & FW_FIN) {
         if (doubted && !proved(sender, SND_FIN))
             sender->facts |= END_FIN_DOUBTED;
@@ -1113,11 +1179,7 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     } else {
         take_segment(&step);
     }
-    const bool rst = segment->flags & FW_RST;
-    if (has(step.sender, END_HELD_RST) && (!rst || step.sender->state == FW_CLOSED)) {
-        step.sender->facts &= ~(unsigned)END_HELD_RST; /* it is alive */
-        connection->held.waits = false;
-    }
+    go_on_doubting(&step);
     step.sender->facts |= END_SEEN;
     remember_segment(step.sender, segment);
     note_established(&step);
@@ -1154,6 +1216,12 @@ void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
     sender->facts |= END_RESTARTED;
     change_state(&step, sender, FW_SYN_SENT, FW_PROOF_INFERRED, false,
                  "sent SYN of another connection");
+}
+
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn)
+{
+    count_segment(&connection->end[from], syn);
 }
 
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
@@ -1193,8 +1261,8 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
 {
     const enum fw_state client = (enum fw_state)connection->end[FW_CLIENT].state;
     const enum fw_state server = (enum fw_state)connection->end[FW_SERVER].state;
-    if (connection->held.waits)
-        return TCP_TIMER_HELD;
+    if (connection->doubt.waits)
+        return TCP_TIMER_DOUBT;
     if (client == FW_TIME_WAIT || server == FW_TIME_WAIT)
         return TCP_TIMER_TIME_WAIT;
     if (tcp_is_over(connection))
@@ -1206,14 +1274,17 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
     return TCP_TIMER_NONE;
 }
 
-/* The receiver of the RST that was held said nothing: it took it. */
-static void settle_by_silence(struct step *step)
+/* The end in doubt said nothing more: it was closed after all. */
+static void settle_doubt(struct step *step)
 {
     struct tcp_connection *connection = step->connection;
-    struct tcp_end *end = &connection->end[!connection->held.from];
-    step->now = connection->held.time;
-    connection->held.waits = false;
-    end->facts &= ~(unsigned)END_HELD_RST;
+    struct tcp_end *end = &connection->end[connection->doubt.end];
+    step->now = connection->doubt.time;
+    connection->doubt.waits = false;
+    if (!connection->doubt.by_rst) {
+        prove(step, end, RCV_ACK_OF_FIN);
+        return;
+    }
     close_by_rst(step, end, "received RST", END_GOT_RST);
     connection->end_kind = FW_END_RST;
 }
@@ -1224,8 +1295,8 @@ void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_tim
     struct step step = { .connection = connection, .result = result, .now = now };
     result->count = 0;
     result->note = FW_NOTE_NONE;
-    if (timer == TCP_TIMER_HELD) {
-        settle_by_silence(&step);
+    if (timer == TCP_TIMER_DOUBT) {
+        settle_doubt(&step);
         return;
     }
     for (int side = FW_CLIENT; side <= FW_SERVER; side++) {
@@ -1262,7 +1333,7 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
 
     const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
     /* The SYN reaches an end that still holds the old connection: its answer decides. */
-    if (peer == FW_TIME_WAIT)
+    if (peer == FW_TIME_WAIT || has(receiver, END_GOT_RST))
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
         return TCP_SYN_NEW;
@@ -1280,9 +1351,8 @@ enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_s
     const struct tcp_end *receiver = &connection->end[!from];
     if (!(segment->flags & FW_ACK))
         return classify_bare_syn(connection, from, segment->seq);
-    /* A SYN+ACK whose SYN the capture missed, on a tuple that is done with. */
+    /* A SYN+ACK whose SYN the capture missed, from an end that was done with the old connection. */
     const bool done = (sender->state == FW_CLOSED || sender->state == FW_TIME_WAIT) &&
-                      (receiver->state == FW_CLOSED || receiver->state == FW_TIME_WAIT) &&
                       has(sender, END_SEEN);
     const bool ours = (has(sender, END_HAS_ISS) && sender->iss == segment->seq) ||
                       (has(receiver, END_HAS_ISS) && receiver->iss == segment->ack - 1);

@@ -56,7 +56,6 @@ enum {
     END_WINDOW_ZERO = 1 << 15,
     END_HELD_BEHIND = 1 << 17, /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
     END_HELD_SYN = 1 << 18,   /* what END_HELD_ACK holds is the ACK of its SYN */
-    END_HELD_RST = 1 << 20,   /* a RST came from beyond what it has acknowledged */
     END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
@@ -72,6 +71,8 @@ struct tcp_end {
     uint32_t fin_seq;         /* sequence number of its FIN, with SND_FIN proved */
     uint32_t ack_fin_seq;     /* its own sequence number when it first acknowledged the peer's FIN */
     uint32_t pending_ack;
+    uint32_t held_end;        /* with END_HELD_: where the first segment ended that had that ACK */
+    uint32_t prev_ack;        /* the ACK number it sent before last_ack */
     uint32_t ts_recent;       /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
     uint32_t ts_last;         /* last timestamp it sent */
     uint32_t window;          /* last advertised, scaled */
@@ -85,27 +86,31 @@ struct tcp_end {
     uint8_t window_scale;
     /* Identity of the last segment, to tell an exact duplicate. */
     uint16_t last_ip_id, last_checksum;
-    uint32_t last_seq, last_ack;
+    uint32_t last_seq, last_ack, last_payload_bytes;
     fw_time last_time;
     uint16_t last_flags;
     uint8_t path_length;
 };
 
-/* A RST that came from beyond what its receiver has acknowledged: exact if what lies between has
- * arrived. The receiver's next segment says that it had not, its silence (TCP_TIMER_HELD) that it had;
- * then its end is told with the frame of the RST. */
-struct tcp_held {
-    fw_time time;
+/* Something closes an end if it arrived as it should, and only the end can say: its next segment says
+ * that it did not, its silence (TCP_TIMER_DOUBT) that it did, and then its closing is told with the
+ * frame that is kept here. */
+struct tcp_doubt {
+    fw_time since;    /* when what closes it went by */
+    fw_time time;     /* of the frame */
     uint64_t frame;
     uint32_t seq, ack;
     uint16_t flags;
-    uint8_t from; /* enum fw_side */
+    uint8_t from;     /* enum fw_side: who sent the frame */
+    uint8_t end;      /* enum fw_side: who is in doubt */
     bool waits;
+    bool by_rst;      /* closed by a RST, else by the ACK of its FIN */
+    bool crossed;     /* the end was heard again, perhaps of before */
 };
 
 struct tcp_connection {
     struct tcp_end end[2]; /* by enum fw_side */
-    struct tcp_held held;
+    struct tcp_doubt doubt;
     fw_time first_time, last_time;
     fw_time syn_time;      /* the last SYN */
     fw_time synack_time;   /* the last SYN+ACK */
@@ -154,6 +159,10 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
                   const struct fw_segment *syn, struct tcp_result *result);
 
+/* Counts a SYN that was held and turned out to begin nothing. */
+void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
+                    const struct fw_segment *syn);
+
 /* Takes an ICMP error about a segment that `from` had sent. */
 void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *quoted, struct tcp_result *result);
@@ -165,10 +174,14 @@ enum tcp_timer {
     TCP_TIMER_TIME_WAIT,  /* 2MSL since TIME_WAIT was entered or restarted */
     TCP_TIMER_FIN_WAIT_2, /* orphaned FIN_WAIT_2 */
     TCP_TIMER_CLOSED,     /* both ends are done: a tombstone */
-    TCP_TIMER_HELD,       /* the receiver of the RST that is held stays silent */
+    TCP_TIMER_DOUBT,      /* the end in doubt stays silent */
     TCP_TIMER_COUNT
 };
 enum tcp_timer tcp_timer(const struct tcp_connection *connection);
+
+/* How long an end that may be closed has to be heard again: longer than most round trips, and than a
+ * stack waits before it repeats itself. */
+#define TCP_DOUBT_NS FW_SECOND
 
 /* The clock ran out at `now`. */
 void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_time now,

@@ -66,6 +66,18 @@ void fw_tracker_destroy(struct fw_tracker *tracker)
 
 /* ---------------------------------------------------------------------------------- telling all */
 
+static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue);
+
+/* When a timer of ours ends the states that it has now; 0: none of them does. */
+static fw_time timer_due(const struct fw_tracker *tracker, const struct flow *flow)
+{
+    const enum flow_queue queue = (enum flow_queue)flow->queue;
+    const bool ends_it =
+        queue == FLOW_SYN || queue == FLOW_TIME_WAIT || queue == FLOW_FIN_WAIT_2;
+
+    return ends_it ? flow->queued + timeout_of(tracker, queue) : 0;
+}
+
 static void describe(const struct fw_tracker *tracker, const struct flow *flow,
                      struct fw_connection *record)
 {
@@ -74,6 +86,7 @@ static void describe(const struct fw_tracker *tracker, const struct flow *flow,
     tcp_describe(&flow->tcp, record);
     record->first_frame = flow->first_frame;
     record->last_frame = flow->last_frame;
+    record->timer_due = timer_due(tracker, flow);
     record->completeness = -1;
     if (tracker->options.interop && flow->interop)
         interop_fill(flow->interop, record);
@@ -133,9 +146,6 @@ static void tell_step(struct fw_tracker *tracker, struct flow *flow,
 
 /* --------------------------------------------------------------------------------- queues, clocks */
 
-/* How long the receiver of a RST stays silent before it has taken it: longer than most round trips. */
-#define HELD_NS (200 * FW_MILLISECOND)
-
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue)
 {
     switch (queue) {
@@ -150,8 +160,8 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     case FLOW_UNANSWERED: /* the same attempt, whatever the gap: states.md 1 */
     case FLOW_OPEN:
         return tracker->options.idle_ns;
-    case FLOW_HELD:
-        return HELD_NS;
+    case FLOW_DOUBT:
+        return TCP_DOUBT_NS;
     case FLOW_QUEUE_COUNT:
         break;
     }
@@ -169,8 +179,8 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
         return flow->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
-    case TCP_TIMER_HELD:
-        return FLOW_HELD;
+    case TCP_TIMER_DOUBT:
+        return FLOW_DOUBT;
     case TCP_TIMER_NONE:
     case TCP_TIMER_COUNT:
         break;
@@ -189,12 +199,28 @@ static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_b
 
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end);
 
+static void settle_doubt(struct fw_tracker *tracker, struct flow *flow);
+static enum fw_side held_side(const struct flow *flow);
+
+/* The held SYN began nothing: it is counted where it went by. */
+static void drop_held(struct flow *flow)
+{
+    if (!flow->held)
+        return;
+    for (size_t i = 0; i < flow->held->count; i++)
+        tcp_count_held(&flow->tcp, held_side(flow), &flow->held->syns[i]);
+    free(flow->held);
+    flow->held = NULL;
+}
+
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
+    settle_doubt(tracker, flow);
     if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
         promote_held(tracker, flow, end);
         return;
     }
+    drop_held(flow);
     struct fw_connection record;
     if (tracker->hooks->end) {
         describe(tracker, flow, &record);
@@ -214,28 +240,39 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
     [FLOW_SYN] = TCP_TIMER_SYN,
     [FLOW_TIME_WAIT] = TCP_TIMER_TIME_WAIT,
     [FLOW_FIN_WAIT_2] = TCP_TIMER_FIN_WAIT_2,
-    [FLOW_HELD] = TCP_TIMER_HELD,
+    [FLOW_DOUBT] = TCP_TIMER_DOUBT,
 };
 
-/* The frame that was held, as far as a view shows it. */
-static void tell_held(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+/* The frame of a doubt, as far as a view shows it. */
+static void tell_doubted(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
 {
-    const struct tcp_held *held = &flow->tcp.held;
+    const struct tcp_doubt *doubt = &flow->tcp.doubt;
     struct fw_identity identity;
     flow_identity(flow, &identity);
-    const bool client = held->from == FW_CLIENT;
+    const bool client = doubt->from == FW_CLIENT;
     const struct fw_segment segment = {
-        .time = held->time,
-        .frame = held->frame,
+        .time = doubt->time,
+        .frame = doubt->frame,
         .from = client ? identity.client : identity.server,
         .to = client ? identity.server : identity.client,
         .scope = identity.scope,
-        .seq = held->seq,
-        .ack = held->ack,
-        .flags = held->flags,
+        .seq = doubt->seq,
+        .ack = doubt->ack,
+        .flags = doubt->flags,
     };
     if (result->count > 0)
-        tell(tracker, flow, &segment, (enum fw_side)held->from, result, held->time, false);
+        tell(tracker, flow, &segment, (enum fw_side)doubt->from, result, doubt->time, false);
+}
+
+/* No more will come that could say that an end in doubt lives. */
+static void settle_doubt(struct fw_tracker *tracker, struct flow *flow)
+{
+    if (!flow->tcp.doubt.waits)
+        return;
+    struct tcp_result result;
+    tcp_timeout(&flow->tcp, TCP_TIMER_DOUBT, flow->tcp.doubt.time, &result);
+    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), tracker->now);
+    tell_doubted(tracker, flow, &result);
 }
 
 /* The clock of a flow ran out at `when`. */
@@ -246,19 +283,19 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
         end_flow(tracker, flow, FW_END_TIMER);
         return;
     }
-    struct tcp_result result;
-    tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
     const fw_time now = tracker->now;
     tracker->now = when;
-    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
-    if (queue == FLOW_HELD)
-        tell_held(tracker, flow, &result);
-    else
+    if (queue == FLOW_DOUBT) {
+        settle_doubt(tracker, flow);
+    } else {
+        struct tcp_result result;
+        tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
+        flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
         tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    }
     if (flow->held && tcp_is_over(&flow->tcp)) {
         if (flow->held->suspect || flow->held->disowned) {
-            free(flow->held);
-            flow->held = NULL;
+            drop_held(flow);
         } else {
             promote_held(tracker, flow, FW_END_OPEN);
         }
@@ -321,7 +358,7 @@ static void evict_one(struct fw_tracker *tracker)
         { FLOW_UNANSWERED, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_TIME_WAIT, offsetof(struct fw_tracker_counts, evicted_closed) },
         { FLOW_SYN, offsetof(struct fw_tracker_counts, evicted_half_open) },
-        { FLOW_HELD, offsetof(struct fw_tracker_counts, evicted_idle) },
+        { FLOW_DOUBT, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_FIN_WAIT_2, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
@@ -337,8 +374,7 @@ static void evict_one(struct fw_tracker *tracker)
         if (!flow)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
         end_flow(tracker, flow, FW_END_EVICTED);
         return;
     }
@@ -436,6 +472,8 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
     }
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
+    else
+        tcp_count_held(&flow->tcp, from, segment);
     struct tcp_result result;
     const fw_time old_base = flow->tcp.timer_base;
     tcp_hold_syn(&flow->tcp, from, segment, &result);
@@ -481,6 +519,8 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     const unsigned hash = flow->hh.hashv;
     const enum fw_side from = side_from(flow, from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
+    if (is_syn)
+        settle_doubt(tracker, flow);
 
     if (flow->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
@@ -489,8 +529,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     }
     if (flow->held && !is_syn && from == held_side(flow)) {
         if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
-            free(flow->held);
-            flow->held = NULL;
+            drop_held(flow);
         } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
             flow->held->disowned = true;
         }
@@ -502,9 +541,13 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     case TCP_SYN_SAME:
         return 0;
     case TCP_SYN_NEW: {
+        if (flow->held && !flow->held->suspect && flow->held->syns[0].seq != segment->seq) {
+            promote_held(tracker, flow, FW_END_REUSED); /* an attempt of its own: states.md 2 */
+            *routed = flow_find(tracker->flows, &key, hash);
+            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+        }
         const uint64_t id = flow->held ? flow->held->id : 0;
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
         end_flow(tracker, flow, FW_END_REUSED);
         *routed = start_flow(tracker, &key, hash, from_low, segment, id);
         return *routed ? 0 : -ENOMEM;
@@ -519,8 +562,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
             *routed = flow_find(tracker->flows, &key, hash);
             return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
         }
-        free(flow->held);
-        flow->held = NULL;
+        drop_held(flow);
     }
     *routed = NULL;
     return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
@@ -570,6 +612,16 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
     return take_into(tracker, flow, side_from(flow, from_low), segment);
 }
 
+/* What an endpoint would drop moves nothing; the peers' labels note it. */
+static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segment *segment,
+                              const struct flow_key *key, bool from_low, unsigned hash)
+{
+    struct flow *flow = tracker->options.interop ? flow_find(tracker->flows, key, hash) : NULL;
+    tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
+    if (flow)
+        interop_step(flow->interop, side_from(flow, from_low) == FW_CLIENT, segment);
+}
+
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
 {
     enum { BATCH = 64 };
@@ -586,7 +638,7 @@ int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segment
         for (size_t i = 0; i < batch; i++) {
             const struct fw_segment *segment = &segments[done + i];
             if (tracker->options.drop_bad_checksums && segment->checksum == FW_CHECKSUM_BAD) {
-                tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
+                drop_bad_checksum(tracker, segment, &keys[i], from_low[i], hashes[i]);
                 continue;
             }
             const int taken = take(tracker, segment, &keys[i], from_low[i], hashes[i]);
@@ -605,8 +657,6 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
         for (size_t i = 0; flows && i < count; i++) {
-            if (flows[i]->queue == FLOW_HELD)
-                expire(tracker, flows[i], tracker->now);
             end_flow(tracker, flows[i], FW_END_OPEN);
         }
         free(flows);

@@ -2,8 +2,8 @@
  * The timeline of one connection: every packet of it, numbers relative to the initial ones as
  * tcpdump has them, both states where they change.
  *
- *    TIME  FRAME     PACKET                    CLIENT         SERVER
- *   0.020      2  ←  S. 0 ack 1                SYN_SENT       SYN_RECEIVED
+ *       TIME  FRAME     PACKET                   CLIENT         SERVER
+ *   0.020113      2  ←  S. 0 ack 1               SYN_SENT       SYN_RECEIVED
  *
  * --ladder draws the segments between both ends instead. The text of a connection is kept until the
  * input ends, so that several which match (a port that was reused) follow each other; live, the one
@@ -63,6 +63,7 @@ static struct view *create(const struct view_options *options, struct out *out)
     view->out = out;
     view->streams = options->live && options->show_id;
     view->is_fixed = selection_is_fixed(options->selection);
+    view->clock.micros = true;
     view->frame_width = FRAME_WIDTH;
     view->packet_width = PACKET_WIDTH;
     return view;
@@ -279,7 +280,7 @@ static char *put_offer(char *at, const struct fw_segment *segment)
     return at;
 }
 
-/* What the step means, or what the segment is, or what it offers. */
+/* What the step means, or what the segment is, or what the first SYN of a side offers. */
 static char *put_note(char *at, const struct fw_step *step, const struct view_options *options)
 {
     const struct fw_segment *segment = step->segment;
@@ -288,12 +289,9 @@ static char *put_note(char *at, const struct fw_step *step, const struct view_op
     at = words_of_step(at, step, options);
     if (at == start && words_of_note(step->note))
         at = text_put(at, words_of_note(step->note));
-    if (segment && (segment->flags & FW_SYN) && segment->icmp == FW_ICMP_NONE) {
-        char *offer = at > start ? TEXT_LITERAL(at, ", ") : at;
-        char *end = put_offer(offer, segment);
-        if (end > offer)
-            at = end;
-    }
+    if (at == start && segment && (segment->flags & FW_SYN) && segment->icmp == FW_ICMP_NONE &&
+        !options->ladder)
+        at = put_offer(at, segment);
     return at;
 }
 
@@ -347,13 +345,13 @@ static char *put_time_and_frame(struct view *view, char *at, const struct fw_ste
 static size_t head_width(const struct view *view)
 {
     const unsigned time =
-        view->clock.width ? view->clock.width : text_time_width(view->options->time_style);
+        view->clock.width ? view->clock.width : text_time_width(view->options->time_style, true);
     return (time ? time + 2 : 0) + view->frame_width + 2;
 }
 
 static char *put_head_titles(const struct view *view, char *at)
 {
-    const unsigned time = text_time_width(view->options->time_style);
+    const unsigned time = text_time_width(view->options->time_style, true);
 
     if (time > 0) {
         memset(at, ' ', time - 4);
@@ -513,21 +511,29 @@ static char *put_between(const struct view *view, char *at, const char *side, ch
     return at;
 }
 
-/* Notes are words that may need several lines. */
-static char *put_notes_between(const struct view *view, char *at, char *note, size_t length)
+/* How much of a note fits into a line: up to a comma if one is in its second half, or to a space.
+ */
+static size_t break_note(const char *note, size_t length, size_t columns)
 {
-    const size_t lane = lane_width(view) - 2;
+    size_t comma = 0, space = 0;
+
+    if (text_columns(note, length) <= columns)
+        return length;
+    for (size_t i = 1; i < columns && i < length; i++) {
+        if (note[i] == ' ' && note[i - 1] == ',')
+            comma = i;
+        if (note[i] == ' ')
+            space = i;
+    }
+    return comma > columns / 2 ? comma : space ? space : length;
+}
+
+static char *put_notes_between(const struct view *view, char *at, const char *note, size_t length)
+{
+    char line[NOTE_BYTES + 8];
 
     while (length > 0) {
-        size_t part = length;
-        if (text_columns(note, length) > lane) {
-            part = lane < length ? lane : length;
-            while (part > 1 && note[part] != ' ')
-                part--;
-            if (part <= 1)
-                part = length;
-        }
-        char line[NOTE_BYTES + 8];
+        size_t part = break_note(note, length, lane_width(view));
         memcpy(line, note, part);
         at = put_between(view, at, pen_of(view)->side, line, part);
         while (part < length && note[part] == ' ')

@@ -62,6 +62,7 @@ struct view {
     size_t count, room;
     unsigned widths[COLUMN_COUNT]; /* 0: not shown */
     unsigned gap;                  /* between columns */
+    unsigned why_least;            /* of the reasons without what follows ": " */
     fw_time now;
 };
 
@@ -257,6 +258,26 @@ static void widen(struct view *view, enum column column, const char *text, size_
         view->widths[column] = columns;
 }
 
+/* How much of a reason says it all: up to ": ", or the whole. */
+static size_t reason_bytes(char *text, size_t length)
+{
+    text[length] = '\0';
+    const char *more = strstr(text, ": ");
+    return more ? (size_t)(more - text) : length;
+}
+
+static void measure_reasons(struct view *view)
+{
+    char text[CELL_BYTES];
+
+    for (size_t i = 0; i < view->count; i++) {
+        const size_t length = cell_text(view, &view->rows[i], COLUMN_WHY, text);
+        const unsigned columns = (unsigned)text_columns(text, reason_bytes(text, length));
+        if (view->why_least < columns)
+            view->why_least = columns;
+    }
+}
+
 static void measure(struct view *view, const struct summary *summary)
 {
     char text[CELL_BYTES];
@@ -302,8 +323,9 @@ static void fit(struct view *view)
         return;
     shrink(view, COLUMN_UP, 0);
     shrink(view, COLUMN_DOWN, 0);
-    shrink(view, COLUMN_WHY, 24);
+    shrink(view, COLUMN_WHY, view->why_least > 24 ? view->why_least : 24);
     shrink(view, COLUMN_LASTED, 0);
+    shrink(view, COLUMN_WHY, view->why_least);
     if (total_width(view) > view->options->width)
         view->gap = 1;
     shrink(view, COLUMN_WHY, 14);
@@ -326,12 +348,8 @@ static size_t cut_cell(const struct view *view, enum column column, char *text, 
 
     if (text_columns(text, length) <= width)
         return length;
-    if (column == COLUMN_WHY) {
-        text[length] = '\0';
-        const char *more = strstr(text, ": ");
-        if (more && text_columns(text, (size_t)(more - text)) <= width)
-            return (size_t)(more - text);
-    }
+    if (column == COLUMN_WHY)
+        length = reason_bytes(text, length);
     return text_cut(text, length, width, column == COLUMN_CLIENT || column == COLUMN_SERVER,
                     view->options->utf8);
 }
@@ -427,6 +445,7 @@ static void finish(struct view *view, const struct summary *summary)
         qsort(view->rows, view->count, sizeof *view->rows, compare);
     if (view->count > 0 || listeners) {
         measure(view, summary);
+        measure_reasons(view);
         fit(view);
         print_header(view);
     }

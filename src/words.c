@@ -124,7 +124,8 @@ static void say_handshake(struct clauses *clauses)
     if (!entered(step, FW_ESTABLISHED) || step->client_state != FW_ESTABLISHED ||
         step->server_state != FW_ESTABLISHED)
         return;
-    if (connection_of(clauses)->handshake_ns >= 0) {
+    if (connection_of(clauses)->handshake_ns >= 0 &&
+        connection_of(clauses)->established_time == step->time) {
         next_clause(clauses);
         add_duration(clauses, "handshake ", connection_of(clauses)->handshake_ns);
     }
@@ -164,6 +165,14 @@ static void say_close(struct clauses *clauses)
     }
 }
 
+/* "reset by server" says no more than who sent the RST. */
+static const char *cause_beyond_reset(const struct fw_connection *connection)
+{
+    const char *cause = connection->cause;
+
+    return cause && strncmp(cause, "reset by ", 9) != 0 ? cause : NULL;
+}
+
 static void say_reset(struct clauses *clauses)
 {
     const struct fw_step *step = clauses->step;
@@ -178,7 +187,7 @@ static void say_reset(struct clauses *clauses)
         return;
     }
     say_side(clauses, step->from, " resets");
-    if (connection->cause)
+    if (cause_beyond_reset(connection))
         clauses->at = text_put(TEXT_LITERAL(clauses->at, ": "), connection->cause);
 }
 
@@ -240,11 +249,19 @@ static bool is_over(enum fw_state state)
     return state == FW_CLOSED || state == FW_TIME_WAIT;
 }
 
+/* The packet that ends the connection at both ends, not those that come later. */
+static bool ends_both(const struct fw_step *step)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < step->count; i++)
+        any |= !is_over(step->transitions[i].from);
+    return any && step->segment && is_over(step->client_state) && is_over(step->server_state);
+}
+
 static void say_totals(struct clauses *clauses)
 {
-    const struct fw_step *step = clauses->step;
-
-    if (!step->segment || !is_over(step->client_state) || !is_over(step->server_state))
+    if (!ends_both(clauses->step))
         return;
     const struct fw_connection *connection = connection_of(clauses);
     if (connection->open != FW_OPEN_COMPLETE && connection->open != FW_OPEN_MIDSTREAM)
@@ -371,10 +388,13 @@ const char *words_of_note(enum fw_note note)
 /* --------------------------------------------------------------------------------- connections --
  */
 
+/* "for 118.9 s: the server has not closed"; where no time has passed, only the latter. */
 static char *put_duration(char *at, const char *before, int64_t ns, const char *after)
 {
+    if (ns <= 0)
+        return text_put(at, after + (strncmp(after, ": ", 2) == 0 ? 2 : 0));
     at = text_put(at, before);
-    at = text_duration(at, ns > 0 ? ns : 0);
+    at = text_duration(at, ns);
     return text_put(at, after);
 }
 
@@ -427,7 +447,7 @@ static char *put_reset(char *at, const struct fw_connection *connection)
     at = TEXT_LITERAL(at, "RST");
     if (client != server)
         at = text_put(at, client ? " by client" : " by server");
-    return put_cause(at, connection->cause);
+    return put_cause(at, cause_beyond_reset(connection));
 }
 
 static char *put_never_opened(char *at, const struct fw_connection *connection)
@@ -453,7 +473,7 @@ static char *put_open(char *at, const struct fw_connection *connection, fw_time 
     case FW_END_COUNT:
         break;
     }
-    return put_duration(at, "silent ", stamp_since(now, connection->last_time), "");
+    return put_duration(at, "silent ", stamp_since(now, connection->last_time), ": open");
 }
 
 char *words_of_connection(char *at, const struct fw_connection *connection, fw_time now)

@@ -272,7 +272,7 @@ def compare_packetdrill(row, finwait, agreement):
         return
     last = last_senders(finwait.folder / capture)[pair(client, server)]
     ours = []
-    for end, key, state in ((client, 'client_state', theirs[0]), (server, 'server_state', theirs[1])):
+    for end, key, state in zip((client, server), ('client_state', 'server_state'), theirs):
         mine = found[0].record[key]
         if state == 'LISTEN' and mine == 'CLOSED':
             mine = state  # the listener listens on; this connection of it is gone
@@ -282,7 +282,8 @@ def compare_packetdrill(row, finwait, agreement):
     agreement.compare('end_states', label, theirs, tuple(ours))
 
 
-COUNTS = {'syn': 'syns', 'synack': 'synacks', 'fin': 'fins', 'rst': 'rsts', 'data': 'data_packets'}
+COUNTS = {'syn': 'syns', 'synack': 'synacks', 'fin': 'fins', 'rst': 'rsts',
+          'data': 'data_packets'}
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 

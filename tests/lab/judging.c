@@ -274,8 +274,10 @@ static bool side_agrees(const struct recording *recording, int count, struct sid
         return true;
     /* Not heard of in the new connection: the old one is what stands. */
     while ((conn = find_shown(recording, count, conn, &side->end, peer, older)))
-        if (!is_unknown(older))
+        if (!is_unknown(older)) {
+            memcpy(side->shown, older, sizeof(older));
             return contains(side->since, older);
+        }
     return false;
 }
 

@@ -86,7 +86,8 @@ enum { HISTORY_ROOM = 256, CONNECTION_ROOM = 16, FLIGHT_ROOM = 256, REASON_ROOM 
 
 /* One endpoint's sequence space: as it was sent, as the tap saw it, as the other kernel got it. */
 struct numbers {
-    bool has_isn, fin_sent, fin_tapped, fin_got; /* fin_got: the peer's kernel was handed it */
+    bool has_isn, syn_tapped, fin_sent, fin_tapped,
+        fin_got; /* fin_got: the peer's kernel was handed it */
     uint32_t isn, fin_end, snd_nxt;
     bool has_nxt_tapped, has_lost;
     uint32_t nxt_tapped, lost_end; /* end of what passed the tap; of what was lost after it */
@@ -95,9 +96,13 @@ struct numbers {
     bool has_acked, has_acked_tapped, has_ack_got, has_ack_seen, has_ack_missing;
     uint32_t acked, acked_tapped, ack_got, ack_seen, ack_missing;
     int ack_seen_clock, ack_missing_clock;
+    bool resent_late;      /* its SYN or FIN went by again after an ACK that it did not know of */
+    bool fin_after_ack;    /* its FIN had to wait until it had acknowledged the peer's */
+    bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN */
 
-    bool synack_sent, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
-    bool rst_told;            /* it is CLOSED by a RST that passed the tap */
+    bool synack_sent, synack_tapped, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
+    bool rst_passed;                         /* a RST of its, or to it, passed the tap */
+    bool rst_told;                           /* it is CLOSED by that RST */
     enum tcp_state rfc_state; /* where RFC 9293 would have it; CLOSED for no difference */
 };
 
@@ -115,11 +120,13 @@ struct doubts {
 struct half {
     enum tcp_state history[HISTORY_ROOM]; /* every state its kernel was in, oldest first */
     int now;                              /* index of the present one */
-    int since;         /* index at the sending of its newest frame that passed the tap */
-    bool since_hidden; /* no observer could know that state */
-    bool opened;       /* has had a socket of its own; none now means CLOSED, not LISTEN */
-    bool heard;        /* a frame of it has passed the tap since the newest SYN to it */
-    bool spoke;        /* has sent something in this batch */
+    int before;                           /* index before the present batch */
+    int changed_clock;
+    int since;          /* index at the sending of its newest captured frame that told its state */
+    bool newest_hidden; /* no observer could know its state at its newest captured frame */
+    bool opened;        /* has had a socket of its own; none now means CLOSED, not LISTEN */
+    bool heard;         /* a frame of it has passed the tap since the newest SYN to it */
+    bool spoke;         /* has sent something in this batch */
     struct numbers numbers;
     struct doubts doubts;
 };
@@ -139,6 +146,8 @@ struct frame {
     struct connection *connection;
     int sent_index; /* in the sender's history */
     int sent_clock;
+    bool opens;        /* the SYN of a new connection, until it has passed the tap */
+    bool after_hole;   /* something that its sender sent before it was lost */
     bool moved_sender; /* the sender's state changed as this was sent */
     bool forged, tapped;
 };
@@ -171,11 +180,13 @@ struct connection *truth_connection(struct lab *lab, const struct frame *frame);
 void truth_begin(struct lab *lab);
 void truth_sent(struct lab *lab, struct frame *frame);
 void truth_observe(struct lab *lab, enum cause cause, const char *what); /* asks both kernels */
-void truth_placed(struct frame *frame); /* notes the sender's state */
+void truth_placed(struct lab *lab, struct frame *frame); /* notes the sender's state */
 
 /* What became of a frame: */
 void truth_forged(struct lab *lab, struct frame *frame);
 void truth_tapped(struct lab *lab, struct frame *frame);
+void truth_delayed(struct lab *lab, struct frame *frame);
+void truth_arriving(struct frame *frame); /* its kernel is about to get it */
 void truth_arrived(struct lab *lab, struct frame *frame);
 void truth_lost(struct lab *lab, struct frame *frame);
 

@@ -24,7 +24,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS = 16, WRONG = 1, USAGE = 2, FAILED = 3, CANNOT = 77, NAME_ROOM = 64 };
+enum {
+    JOBS = 16,
+    WRONG = 1,
+    USAGE = 2,
+    FAILED = 3,
+    CANNOT = 77,
+    NAME_ROOM = 64,
+    ACCOUNT_ROOM = 16384
+};
 
 struct options {
     const char *finwait, *keep, *record;
@@ -42,6 +50,7 @@ struct run {
 struct outcome {
     struct figures figures;
     char why_not[160];
+    char account[ACCOUNT_ROOM];
 };
 
 static const struct scenario *const groups[] = { openings, closings,  aborts,
@@ -129,16 +138,21 @@ static int keep(const struct run *run, const char *directory, FILE *pcap, FILE *
 static int judge_run(const struct run *run, const struct options *options, FILE *pcap, FILE *truth,
                      struct outcome *outcome)
 {
-    FILE *events = run_finwait(options->finwait, fileno(pcap), stdout);
-    if (!events)
-        return FAILED;
-    rewind(pcap);
-    rewind(truth);
-    const int wrong = judge_recording(run->name, pcap, truth, events, stdout, &outcome->figures);
-    fclose(events);
-    if (wrong && options->keep)
+    FILE *account = fmemopen(outcome->account, sizeof(outcome->account), "w");
+    FILE *events = account ? run_finwait(options->finwait, fileno(pcap), account) : NULL;
+    int status = FAILED;
+    if (events) {
+        rewind(pcap);
+        rewind(truth);
+        status =
+            judge_recording(run->name, pcap, truth, events, account, &outcome->figures) ? WRONG : 0;
+        fclose(events);
+    }
+    if (status && options->keep)
         keep(run, options->keep, pcap, truth);
-    return wrong ? WRONG : 0;
+    if (account)
+        fclose(account);
+    return status;
 }
 
 static int do_run(const struct run *run, const struct options *options, struct outcome *outcome)
@@ -195,6 +209,7 @@ static int sum_up(const struct outcome *outcomes, size_t count, int worst,
     const char *why_not = NULL;
     for (size_t i = 0; i < count; i++) {
         add(&figures, &outcomes[i].figures);
+        fputs(outcomes[i].account, stdout);
         if (outcomes[i].why_not[0])
             why_not = outcomes[i].why_not;
     }

@@ -74,9 +74,13 @@ struct connection *truth_connection(struct lab *lab, const struct frame *frame)
 }
 
 /* What a kernel passes through within one packet, too fast to be asked. */
-static enum tcp_state between(enum tcp_state from, enum tcp_state to)
+static enum tcp_state between(const struct numbers *numbers, enum tcp_state from, enum tcp_state to)
 {
-    if ((from == SYN_RECEIVED || from == SYN_SENT) && to == CLOSE_WAIT)
+    const bool fin_acked =
+        numbers->fin_sent && covers(numbers->has_ack_got, numbers->ack_got, numbers->fin_end);
+    if (from == FIN_WAIT_1 && to == CLOSED && fin_acked)
+        return FIN_WAIT_2; /* an orphan that is sent data */
+    if ((from == SYN_RECEIVED || from == SYN_SENT || from == LISTEN) && to == CLOSE_WAIT)
         return ESTABLISHED;
     if (from == FIN_WAIT_1 && to == TIME_WAIT)
         return FIN_WAIT_2;
@@ -90,6 +94,7 @@ static void append(struct half *half, enum tcp_state state)
         memmove(half->history, half->history + cut,
                 (HISTORY_ROOM - cut) * sizeof(half->history[0]));
         half->now -= cut;
+        half->before = half->before > cut ? half->before - cut : 0;
         half->since = half->since > cut ? half->since - cut : 0;
     }
     half->history[++half->now] = state;
@@ -97,7 +102,8 @@ static void append(struct half *half, enum tcp_state state)
         half->opened = true;
 }
 
-static void note_change(struct lab *lab, struct half *half, enum cause cause, const char *what)
+static void note_change(struct lab *lab, struct half *half, enum tcp_state before, enum cause cause,
+                        const char *what)
 {
     switch (cause) {
     case BY_APP:
@@ -106,8 +112,11 @@ static void note_change(struct lab *lab, struct half *half, enum cause cause, co
             give_reason(half->doubts.silent, &half->doubts.silent_clock, lab->clock, what);
         break;
     case BY_HIDDEN_FRAME:
-    case BY_TAPPED_FRAME:
-        break; /* truth_arrived() and the ACK numbers say what was seen of it */
+    case BY_TAPPED_FRAME: /* truth_arrived() and the ACK numbers say what was seen of it */
+        if (before == CLOSED && present(half) != SYN_RECEIVED && !half->numbers.cookie)
+            give_reason(half->doubts.silent, &half->doubts.silent_clock, lab->clock,
+                        "its kernel took an old ACK for the answer to a SYN cookie");
+        break;
     }
 }
 
@@ -115,7 +124,11 @@ void truth_begin(struct lab *lab)
 {
     lab->clock++;
     for (int i = 0; i < lab->connection_count; i++)
-        lab->connections[i].half[CLIENT].spoke = lab->connections[i].half[SERVER].spoke = false;
+        for (enum host host = CLIENT; host <= SERVER; host++) {
+            struct half *half = &lab->connections[i].half[host];
+            half->spoke = false;
+            half->before = half->now;
+        }
 }
 
 void truth_observe(struct lab *lab, enum cause cause, const char *what)
@@ -126,11 +139,15 @@ void truth_observe(struct lab *lab, enum cause cause, const char *what)
             const enum tcp_state state = ask(lab, &lab->connections[i], host);
             if (state == present(half))
                 continue;
-            const enum tcp_state passed = between(present(half), state);
+            const enum tcp_state before = present(half);
+            const enum tcp_state passed = between(&half->numbers, present(half), state);
             if (passed != state)
                 append(half, passed);
             append(half, state);
-            note_change(lab, half, cause, what);
+            half->changed_clock = lab->clock;
+            if (state == CLOSED)
+                half->numbers.cookie = false; /* used up */
+            note_change(lab, half, before, cause, what);
         }
     }
 }
@@ -143,11 +160,12 @@ static bool crossed_open(const struct half *peer)
     return peer->numbers.has_isn && present(peer) == SYN_SENT && !peer->numbers.has_acked;
 }
 
-static void sent_syn(struct connection *connection, const struct frame *frame)
+static void sent_syn(struct connection *connection, struct frame *frame)
 {
     struct half *half = &connection->half[frame->from];
     struct half *peer = &connection->half[other(frame->from)];
     const bool synack = frame->segment.flags & TCP_ACK;
+    frame->opens = false;
     if (half->numbers.has_isn && half->numbers.isn == frame->segment.seq) {
         half->numbers.synack_sent |= synack;
         return;
@@ -155,16 +173,7 @@ static void sent_syn(struct connection *connection, const struct frame *frame)
     half->numbers = (struct numbers){ .has_isn = true };
     half->numbers.isn = half->numbers.snd_nxt = frame->segment.seq;
     half->numbers.synack_sent = synack;
-    if (synack || crossed_open(peer))
-        return;
-    connection->generation++;
-    connection->opener = frame->from;
-    peer->heard = false;
-    if (present(peer) == CLOSED || present(peer) == LISTEN) {
-        peer->opened = false;
-        peer->numbers = (struct numbers){ 0 };
-        peer->doubts = (struct doubts){ 0 };
-    }
+    frame->opens = !synack && !crossed_open(peer);
 }
 
 void truth_sent(struct lab *lab, struct frame *frame)
@@ -177,6 +186,9 @@ void truth_sent(struct lab *lab, struct frame *frame)
         return;
     if ((segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN)
         sent_syn(frame->connection, frame);
+    frame->after_hole =
+        half->numbers.has_lost &&
+        !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.lost_end);
     if (segment->flags & TCP_RST) {
         half->opened = true; /* it speaks for this tuple: CLOSED, whoever else listens */
         return;
@@ -185,6 +197,9 @@ void truth_sent(struct lab *lab, struct frame *frame)
     if (seq_at_least(end, half->numbers.snd_nxt))
         half->numbers.snd_nxt = end;
     if (segment->flags & TCP_FIN) {
+        const struct numbers *peer = &frame->connection->half[other(frame->from)].numbers;
+        if (!half->numbers.fin_sent && peer->fin_got && present(half) == CLOSING)
+            half->numbers.fin_after_ack = true;
         half->numbers.fin_sent = true;
         half->numbers.fin_end = end;
     }
@@ -192,15 +207,20 @@ void truth_sent(struct lab *lab, struct frame *frame)
         raise(&half->numbers.has_acked, &half->numbers.acked, segment->ack);
 }
 
-void truth_placed(struct frame *frame)
+void truth_placed(struct lab *lab, struct frame *frame)
 {
     struct half *half = &frame->connection->half[frame->from];
     const struct segment *segment = &frame->segment;
     frame->sent_index = half->now;
-    frame->moved_sender = half->now > 0 && present(half) == CLOSED &&
-                          half->history[half->now - 1] != CLOSED && !half->numbers.rst_told;
-    half->numbers.cookie = (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
-                           (present(half) == LISTEN || present(half) == CLOSED);
+    if (present(half) == CLOSED && !(segment->flags & (TCP_RST | TCP_SYN)))
+        frame->sent_index = half->before; /* nothing but a RST comes from CLOSED */
+    frame->moved_sender = present(half) == CLOSED && half->changed_clock == frame->sent_clock;
+    if (frame->moved_sender && (segment->flags & TCP_RST)) {
+        give_reset(lab, half, false, "its RST has not passed the tap yet");
+        half->doubts.reset_clock--; /* that RST itself will say it */
+    }
+    half->numbers.cookie |= (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK) &&
+                            (present(half) == LISTEN || present(half) == CLOSED);
 }
 
 void truth_forged(struct lab *lab, struct frame *frame)
@@ -237,11 +257,20 @@ static bool disproves(const struct half *half, const struct segment *segment)
     return true;
 }
 
+/* A RST to an old segment, from an endpoint that gave up in SYN_SENT: one still there sends the
+ * same. */
+static bool ambiguous_rst(const struct half *half, const struct segment *segment)
+{
+    return (segment->flags & TCP_RST) && half->now > 0 &&
+           half->history[half->now - 1] == SYN_SENT && half->numbers.has_isn &&
+           segment->seq != half->numbers.isn + 1;
+}
+
 /* It has sent again, later: whatever was unknown of it, its own frame now says. */
 static void end_reasons(struct half *half, const struct frame *frame)
 {
     half->numbers.rfc_state = CLOSED;
-    if (frame->sent_clock > half->doubts.silent_clock)
+    if (frame->sent_clock > half->doubts.silent_clock && !ambiguous_rst(half, &frame->segment))
         half->doubts.silent[0] = '\0';
     if (frame->sent_clock > half->doubts.reset_clock)
         half->doubts.reset[0] = '\0';
@@ -249,14 +278,27 @@ static void end_reasons(struct half *half, const struct frame *frame)
         half->doubts.forged[0] = '\0';
 }
 
+/* The SYN of a new connection on this tuple goes by. */
+static void opened(struct connection *connection, enum host from)
+{
+    struct half *peer = &connection->half[other(from)];
+    connection->generation++;
+    connection->opener = from;
+    peer->heard = false;
+    if (present(peer) != CLOSED && present(peer) != LISTEN)
+        return; /* the old connection lives on there */
+    peer->numbers = (struct numbers){ 0 };
+    peer->doubts = (struct doubts){ 0 };
+    peer->newest_hidden = false;
+}
+
 static void tapped_own(struct lab *lab, struct half *half, const struct frame *frame)
 {
     const struct segment *segment = &frame->segment;
-    if (frame->sent_index > half->since)
-        half->since = frame->sent_index;
     half->heard = true;
     end_reasons(half, frame);
     if (segment->flags & TCP_RST) {
+        half->numbers.rst_passed = true;
         const bool unseen = half->numbers.has_nxt_tapped && frame->moved_sender &&
                             !seq_at_least(half->numbers.nxt_tapped, segment->seq);
         if (unseen)
@@ -265,15 +307,25 @@ static void tapped_own(struct lab *lab, struct half *half, const struct frame *f
             half->numbers.rst_told |= present(half) == CLOSED && !half->doubts.forged[0];
         return;
     }
+    if (present(half) == CLOSED && frame->sent_index < half->now && half->numbers.rst_passed) {
+        half->numbers.rst_told = false;
+        give_reset(lab, half, true, "what it sent before a RST went by after it");
+    }
     raise(&half->numbers.has_nxt_tapped, &half->numbers.nxt_tapped, segment->seq + segment->length);
-    if (segment->flags & TCP_FIN)
-        half->numbers.fin_tapped = true;
+    if ((segment->flags & TCP_SYN) && segment->seq == half->numbers.isn)
+        half->numbers.syn_tapped = true;
     if (segment->flags & (TCP_SYN | TCP_FIN)) { /* sent again: it does not know of that ACK */
         if (frame->sent_clock > half->numbers.ack_missing_clock)
             half->numbers.has_ack_missing = false;
-        if ((segment->flags & TCP_SYN) && frame->sent_clock > half->numbers.ack_seen_clock)
+        const bool again =
+            segment->flags & TCP_FIN ? half->numbers.fin_tapped : half->numbers.synack_tapped;
+        half->numbers.resent_late = again && half->numbers.has_ack_seen &&
+                                    frame->sent_clock <= half->numbers.ack_seen_clock;
+        if (again)
             half->numbers.has_ack_seen = false;
     }
+    half->numbers.fin_tapped |= !!(segment->flags & TCP_FIN);
+    half->numbers.synack_tapped |= (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK);
     if (segment->flags & TCP_ACK)
         raise(&half->numbers.has_acked_tapped, &half->numbers.acked_tapped, segment->ack);
 }
@@ -284,23 +336,45 @@ void truth_tapped(struct lab *lab, struct frame *frame)
     frame->tapped = true;
     if (frame->segment.icmp)
         return;
+    if (!frame->forged && frame->opens)
+        opened(frame->connection, frame->from);
+    frame->opens = false;
     if (!frame->forged)
         tapped_own(lab, &frame->connection->half[frame->from], frame);
+    if (frame->segment.flags & TCP_RST)
+        peer->numbers.rst_passed = true;
     if ((frame->segment.flags & (TCP_ACK | TCP_RST)) == TCP_ACK) {
+        const struct numbers *own = &frame->connection->half[frame->from].numbers;
         raise(&peer->numbers.has_ack_seen, &peer->numbers.ack_seen, frame->segment.ack);
+        if (peer->numbers.fin_sent && seq_at_least(frame->segment.ack, peer->numbers.fin_end))
+            peer->numbers.ack_of_fin_plain |=
+                !own->fin_sent || !seq_at_least(frame->segment.seq, own->fin_end);
         peer->numbers.ack_seen_clock = lab->clock;
     }
 }
 
 /* A RST that passed the tap has arrived. */
-static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *peer, uint32_t seq)
+static void seen_rst_arrived(struct lab *lab, const struct frame *frame)
 {
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const uint32_t seq = frame->segment.seq;
+    const bool hole = half->numbers.has_lost &&
+                      !covers(peer->numbers.has_acked, peer->numbers.acked, half->numbers.lost_end);
     const enum tcp_state before = peer->now > 0 ? peer->history[peer->now - 1] : CLOSED;
+    if (present(peer) == SYN_RECEIVED && peer->history[peer->since] == SYN_SENT) {
+        give_reset(lab, peer, true,
+                   "the RST met it in SYN_RECEIVED, which no packet had shown yet");
+        return;
+    }
+    if (present(peer) != CLOSED && peer->numbers.has_acked_tapped &&
+        peer->numbers.acked_tapped == seq) {
+        give_reset(lab, peer, true, "the RST was old to it: it had more than its ACKs showed yet");
+        return;
+    }
     if (present(peer) != CLOSED) {
-        if (half->numbers.has_lost &&
-            !covers(peer->numbers.has_acked, peer->numbers.acked, half->numbers.lost_end))
-            give_reset(lab, peer, true,
-                       "a captured frame before the RST was lost: the RST was not exact");
+        if (hole || frame->after_hole)
+            give_reset(lab, peer, true, "a frame before the RST was lost: the RST was not exact");
         return;
     }
     if (!peer->heard && before == SYN_RECEIVED) {
@@ -314,6 +388,19 @@ static void seen_rst_arrived(struct lab *lab, struct half *half, struct half *pe
         peer->numbers.rfc_state = FIN_WAIT_2;
 }
 
+void truth_arriving(struct frame *frame)
+{
+    struct half *half = &frame->connection->half[frame->from];
+    struct half *peer = &frame->connection->half[other(frame->from)];
+    const struct segment *segment = &frame->segment;
+    if (segment->icmp || (segment->flags & TCP_RST))
+        return;
+    if (segment->flags & TCP_ACK)
+        raise(&peer->numbers.has_ack_got, &peer->numbers.ack_got, segment->ack);
+    if ((segment->flags & TCP_FIN) && !frame->forged)
+        half->numbers.fin_got = true;
+}
+
 void truth_arrived(struct lab *lab, struct frame *frame)
 {
     struct half *half = &frame->connection->half[frame->from];
@@ -322,18 +409,21 @@ void truth_arrived(struct lab *lab, struct frame *frame)
     if (segment->icmp)
         return;
     if (segment->flags & TCP_RST) {
+        peer->doubts.reset[0] = '\0';
         if (frame->tapped)
-            seen_rst_arrived(lab, half, peer, segment->seq);
+            seen_rst_arrived(lab, frame);
         else if (present(peer) == CLOSED)
             give_reset(lab, peer, false, "a RST reached it unseen by the tap");
         if (!frame->tapped && frame->moved_sender)
             give_reset(lab, half, false, "its RST never passed the tap");
-        return;
     }
-    if (segment->flags & TCP_ACK)
-        raise(&peer->numbers.has_ack_got, &peer->numbers.ack_got, segment->ack);
-    if ((segment->flags & TCP_FIN) && !frame->forged)
-        half->numbers.fin_got = true;
+}
+
+void truth_delayed(struct lab *lab, struct frame *frame)
+{
+    if (frame->segment.flags & TCP_RST)
+        give_reset(lab, &frame->connection->half[other(frame->from)], true,
+                   "a RST to it has passed the tap and not arrived yet");
 }
 
 void truth_lost(struct lab *lab, struct frame *frame)
@@ -350,11 +440,9 @@ void truth_lost(struct lab *lab, struct frame *frame)
             give_reset(lab, half, false, "its RST was lost before the tap");
         return;
     }
-    if (!frame->tapped)
-        return;
     if (segment->length)
         raise(&half->numbers.has_lost, &half->numbers.lost_end, segment->seq + segment->length);
-    if (segment->flags & TCP_ACK) {
+    if (frame->tapped && (segment->flags & TCP_ACK)) {
         raise(&peer->numbers.has_ack_missing, &peer->numbers.ack_missing, segment->ack);
         peer->numbers.ack_missing_clock = lab->clock;
     }
@@ -442,7 +530,13 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
                               enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
-    const bool half_open = state == SYN_RECEIVED || (half->numbers.cookie && state == LISTEN);
+    if (state == SYN_RECEIVED && !half->numbers.syn_tapped)
+        return behind("its SYN+ACK never passed the tap");
+    if (state == SYN_SENT && !half->numbers.syn_tapped &&
+        !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
+        return behind("its SYN has not passed the tap");
+    const bool half_open =
+        state == SYN_RECEIVED || (half->numbers.cookie && (state == LISTEN || state == CLOSED));
     if (half_open &&
         covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1)) {
         if (covers(half->numbers.has_ack_missing, half->numbers.ack_missing, half->numbers.isn + 1))
@@ -460,36 +554,56 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
     if ((state == ESTABLISHED || state == CLOSE_WAIT) && half->numbers.synack_sent &&
         covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.isn + 1) &&
         !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
-        return behind("the ACK of its SYN reached it unseen by the tap");
+        return behind(half->numbers.resent_late
+                          ? "its SYN, sent again before the ACK reached it, went by after that"
+                          : "the ACK of its SYN reached it unseen by the tap");
     if (state == ESTABLISHED && half->numbers.has_acked && !half->numbers.has_acked_tapped &&
         !in_flight(lab, connection, host, TCP_ACK))
         return behind("its ACK of the peer's SYN never passed the tap");
     return no_doubt;
 }
 
+static const char *fin_delay(const struct lab *lab, const struct connection *connection,
+                             enum host host)
+{
+    if (!connection->half[host].numbers.fin_sent)
+        return "close() was called; its FIN still waits behind unsent data";
+    if (!in_flight(lab, connection, host, TCP_FIN))
+        return "its FIN never passed the tap";
+    return "its FIN has not passed the tap yet";
+}
+
 static struct doubt doubt_own_fin(const struct lab *lab, const struct connection *connection,
                                   enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
-    if (!half->numbers.fin_sent)
-        return behind("close() was called; its FIN still waits behind unsent data");
-    if (!half->numbers.fin_tapped) {
-        if (!in_flight(lab, connection, host, TCP_FIN))
-            return behind("its FIN never passed the tap");
-        return behind("its FIN has not passed the tap yet");
+    if (!half->numbers.fin_tapped) { /* an ACK of its SYN has it ESTABLISHED meanwhile */
+        const bool is_ahead =
+            half->history[half->since] == SYN_RECEIVED &&
+            covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1);
+        return (struct doubt){ fin_delay(lab, connection, host), is_ahead };
     }
+    if (half->numbers.fin_after_ack)
+        return ahead(
+            "it closed before it had the peer's FIN, and sent its own after the ACK of that");
+    const struct half *peer = &connection->half[other(host)];
+    if (state == FIN_WAIT_2 && peer->numbers.fin_sent && !half->numbers.ack_of_fin_plain &&
+        !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped, peer->numbers.fin_end))
+        return behind("the ACK of its FIN came after the peer's FIN; only it knows if it has that");
     const bool unacked = state == FIN_WAIT_1 || state == CLOSING || state == LAST_ACK;
     if (unacked &&
         covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.fin_end) &&
         !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.fin_end)) {
         if (covers(half->numbers.has_ack_missing, half->numbers.ack_missing, half->numbers.fin_end))
             return ahead("the ACK of its FIN passed the tap and was lost after it");
-        return no_doubt; /* still under way, or its FIN was sent again since */
+        return ahead("the ACK of its FIN has passed the tap and not arrived yet");
     }
     if (!unacked &&
         !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.fin_end) &&
         covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.fin_end))
-        return behind("the ACK of its FIN reached it unseen by the tap");
+        return behind(half->numbers.resent_late
+                          ? "its FIN, sent again before the ACK reached it, went by after that"
+                          : "the ACK of its FIN reached it unseen by the tap");
     return no_doubt;
 }
 
@@ -519,11 +633,16 @@ static struct doubt doubt_state(const struct lab *lab, const struct connection *
                                half->numbers.ack_seen_clock > half->doubts.silent_clock };
     if (half->doubts.forged[0] && !(half->numbers.rst_told && present(half) == CLOSED))
         return ahead(half->doubts.forged);
+    struct doubt doubt =
+        half->numbers.rst_told ? no_doubt : doubt_syn(lab, connection, host, state);
+    if (doubt.ahead)
+        return doubt;
     if (half->doubts.reset[0] && is_present)
-        return (struct doubt){ half->doubts.reset, half->doubts.reset_ahead };
+        return (struct doubt){ half->doubts.reset,
+                               half->doubts.reset_ahead ||
+                                   half->numbers.ack_seen_clock > half->doubts.reset_clock };
     if (half->numbers.rst_told)
         return no_doubt;
-    struct doubt doubt = doubt_syn(lab, connection, host, state);
     if (!doubt.reason && is_after_own_fin(state, half))
         doubt = doubt_own_fin(lab, connection, host, state);
     if (!doubt.reason && is_after_peers_fin(state, half, &connection->half[other(host)]))
@@ -540,9 +659,8 @@ static const char *hidden(const struct lab *lab, const struct connection *connec
     const struct doubt doubt = doubt_state(lab, connection, host, present(half));
     if (!doubt.reason || !frame || doubt.ahead)
         return doubt.reason;
-    const bool is_sender = frame->from == host && !frame->forged;
-    if (!is_sender) /* its state at its last frame will do, if that one was known */
-        return half->since_hidden ? doubt.reason : NULL;
+    if (frame->from != host || frame->forged) /* its state at its newest frame will do, if known */
+        return half->newest_hidden ? doubt.reason : NULL;
     const enum tcp_state then = half->history[frame->sent_index];
     if (then == present(half))
         return doubt.reason;
@@ -598,11 +716,14 @@ static void put_side(struct lab *lab, const struct connection *connection, enum 
     const bool is_sender = frame && frame->from == host && !frame->forged;
     const enum tcp_state state = is_sender ? half->history[frame->sent_index] : present(half);
     put_text(lab->truth, is_client ? "client" : "server", state_names[state]);
-    if (frame && (half->since != half->now || state != present(half)))
-        put_since(lab->truth, is_client ? "client" : "server", half, half->since);
+    const int since =
+        is_sender && frame->sent_index > half->since ? frame->sent_index : half->since;
+    if (frame && (since != half->now || state != present(half)))
+        put_since(lab->truth, is_client ? "client" : "server", half, since);
     put_flag(lab->truth, key[0], !half->heard);
     put_text(lab->truth, key[1], hidden(lab, connection, host, frame));
-    if (half->numbers.cookie && (state == LISTEN || state == CLOSED))
+    const enum tcp_state oldest = half->history[since];
+    if (half->numbers.cookie && (oldest == LISTEN || oldest == CLOSED))
         put_text(lab->truth, key[2],
                  "SYN_RECEIVED, section 3.10.7.2: a SYN cookie keeps the state in the packet");
     else if (half->numbers.rfc_state && state == CLOSED)
@@ -650,9 +771,12 @@ static void put_record(struct lab *lab, const struct connection *connection,
 void truth_record(struct lab *lab, const struct frame *frame, const char *fate)
 {
     put_record(lab, frame->connection, frame, fate);
-    if (!frame->forged)
-        frame->connection->half[frame->from].since_hidden =
-            hidden(lab, frame->connection, frame->from, frame);
+    struct half *half = &frame->connection->half[frame->from];
+    if (frame->forged)
+        return;
+    half->newest_hidden = hidden(lab, frame->connection, frame->from, frame);
+    if (!half->newest_hidden && frame->sent_index > half->since)
+        half->since = frame->sent_index;
 }
 
 void truth_record_quiet(struct lab *lab)
@@ -664,8 +788,8 @@ void truth_record_quiet(struct lab *lab)
             struct half *half = &connection->half[host];
             if (!half->heard || hidden(lab, connection, host, NULL))
                 continue;
+            half->newest_hidden = false;
             half->since = half->now; /* known from here on: no going back before it */
-            half->since_hidden = false;
         }
     }
 }

@@ -69,7 +69,7 @@ void wire_collect(struct lab *lab, enum cause cause, const char *what)
         truth_sent(lab, lab->flight[i]);
     truth_observe(lab, cause, what);
     for (int i = first; i < lab->flight_count; i++)
-        truth_placed(lab->flight[i]);
+        truth_placed(lab, lab->flight[i]);
 }
 
 /* Waits up to MS for either kernel to send.  Returns false if neither did. */
@@ -132,6 +132,7 @@ static void tap(struct lab *lab, struct frame *frame)
 static void deliver(struct lab *lab, struct frame *frame)
 {
     const int fd = lab->kernels[other(frame->from)].tun_fd;
+    truth_arriving(frame);
     if (write(fd, frame->bytes, frame->size) != (ssize_t)frame->size)
         perror("lab: writing to the TUN device");
     wire_collect(lab, frame->tapped ? BY_TAPPED_FRAME : BY_HIDDEN_FRAME, "");
@@ -193,6 +194,7 @@ void wire_twice(struct lab *lab, struct frame *frame)
 void wire_tap(struct lab *lab, struct frame *frame)
 {
     tap(lab, frame);
+    truth_delayed(lab, frame);
     truth_record(lab, frame, "delayed after the tap");
 }
 

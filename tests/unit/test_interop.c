@@ -50,7 +50,7 @@ static bool read_segment(char *line, struct fw_segment *segment)
     const bool from_a = *strtok_r(line, " ", &rest) == 'A';
 
     strtok_r(NULL, " ", &rest); /* > */
-    *segment = (struct fw_segment){.time = segment->time, .window_raw = 1000};
+    *segment = (struct fw_segment){ .time = segment->time, .window_raw = 1000 };
     segment->from.port = from_a ? 40000 : 12345;
     segment->to.port = from_a ? 12345 : 40000;
     segment->flags = flags_of(strtok_r(NULL, " ", &rest));
@@ -78,9 +78,9 @@ static bool read_segment(char *line, struct fw_segment *segment)
 
 static struct fw_connection labels(const char *picture)
 {
-    struct interop interop = {0};
-    struct fw_connection connection = {0};
-    struct fw_segment segment = {.time = 0};
+    struct interop interop = { 0 };
+    struct fw_connection connection = { 0 };
+    struct fw_segment segment = { .time = 0 };
     char text[2048], *rest;
 
     ck_assert_uint_lt(strlen(picture), sizeof text);
@@ -414,8 +414,8 @@ static void community_id_is(const uint8_t *client, const uint8_t *server, uint16
                             uint16_t client_port, uint16_t server_port, const char *want)
 {
     const size_t bytes = family == FW_IPV4 ? 4 : 16;
-    struct fw_identity identity = {.client = {.port = client_port, .family = family},
-                                   .server = {.port = server_port, .family = family}};
+    struct fw_identity identity = { .client = { .port = client_port, .family = family },
+                                    .server = { .port = server_port, .family = family } };
     char text[32];
 
     memcpy(identity.client.addr, client, bytes);
@@ -433,12 +433,12 @@ static void community_id_is(const uint8_t *client, const uint8_t *server, uint16
 /* From the specification's baseline for its tcp.pcap and tcp6.pcap, seed 0. */
 START_TEST(community_id_is_that_of_the_specification_whatever_the_direction)
 {
-    community_id_is((const uint8_t[]){128, 232, 110, 120}, (const uint8_t[]){66, 35, 250, 204},
+    community_id_is((const uint8_t[]){ 128, 232, 110, 120 }, (const uint8_t[]){ 66, 35, 250, 204 },
                     FW_IPV4, 34855, 80, "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
-    community_id_is((const uint8_t[]){0x20, 0x01, 0x04, 0x70, 0xe5, 0xbf, 0xde, 0xad, 0x49, 0x57,
-                                      0x21, 0x74, 0xe8, 0x2c, 0x48, 0x87},
-                    (const uint8_t[]){0x26, 0x07, 0xf8, 0xb0, 0x40, 0x0c, 0x0c, 0x03, 0, 0, 0, 0, 0,
-                                      0, 0, 0x1a},
+    community_id_is((const uint8_t[]){ 0x20, 0x01, 0x04, 0x70, 0xe5, 0xbf, 0xde, 0xad, 0x49, 0x57,
+                                       0x21, 0x74, 0xe8, 0x2c, 0x48, 0x87 },
+                    (const uint8_t[]){ 0x26, 0x07, 0xf8, 0xb0, 0x40, 0x0c, 0x0c, 0x03, 0, 0, 0, 0,
+                                       0, 0, 0, 0x1a },
                     FW_IPV6, 63943, 25, "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4=");
 }
 END_TEST
