@@ -71,6 +71,8 @@ struct tcp_end {
     uint32_t fin_seq;         /* sequence number of its FIN, with SND_FIN proved */
     uint32_t ack_fin_seq;     /* its own sequence number when it first acknowledged the peer's FIN */
     uint32_t pending_ack;
+    uint32_t held_end;        /* with END_HELD_: where the first segment ended that had that ACK */
+    uint32_t prev_ack;        /* the ACK number it sent before last_ack */
     uint32_t ts_recent;       /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
     uint32_t ts_last;         /* last timestamp it sent */
     uint32_t window;          /* last advertised, scaled */
@@ -151,6 +153,10 @@ enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_
 /* Takes one segment sent by `from`. */
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *segment, struct tcp_result *result);
+
+/* `next` follows a connection on the same tuple: should the RST that closed its end `before` have been
+ * lost, `side` of the next one still answers with the old numbers. */
+void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before);
 
 /* `from` sent a SYN that may belong to the next connection on this tuple (TCP_SYN_HOLD or _SUSPECT):
  * it is in SYN_SENT, inferred, if the SYN is its own. The other end is as it was until it answers. */

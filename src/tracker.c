@@ -548,9 +548,13 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
         }
         const uint64_t id = flow->held ? flow->held->id : 0;
         drop_held(flow);
+        const struct tcp_end before = flow->tcp.end[!from];
         end_flow(tracker, flow, FW_END_REUSED);
         *routed = start_flow(tracker, &key, hash, from_low, segment, id);
-        return *routed ? 0 : -ENOMEM;
+        if (!*routed)
+            return -ENOMEM;
+        tcp_succeed(&(*routed)->tcp, !side_from(*routed, from_low), &before);
+        return 0;
     }
     case TCP_SYN_HOLD:
     case TCP_SYN_SUSPECT:
