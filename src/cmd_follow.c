@@ -335,7 +335,6 @@ static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
     const struct view_ops *view = choose_view(follow);
-    const bool transitions_shown = !follow->command->name;
     struct run run = {
         .source = follow->source,
         .inputs = options->interface ? &options->interface : options->files,
@@ -343,7 +342,7 @@ static int follow_packets(struct follow *follow)
         .live = options->interface != NULL,
         .flush_each_batch = options->interface || options->line_buffered ||
                             follow->surroundings->stdout_is_terminal,
-        .connections_only = view != follow->command->view && !transitions_shown,
+        .connections_only = follow->command->view == &view_table,
         .verify_checksums = options->checksum,
         .max_packets = options->max_packets,
         .every_ns = options->every_ns,

@@ -339,7 +339,7 @@ static bool show_now(void *context, const struct fw_connection *connection)
 }
 
 /* table --every: a view of what is there now. What the account said before stays as it was. */
-static int show_again(struct loop *loop)
+static int show_again(struct loop *loop, fw_time now)
 {
     const struct run_result before = *loop->result;
     const struct loop account = *loop;
@@ -347,6 +347,8 @@ static int show_again(struct loop *loop)
 
     memset(loop->result->summary.outcomes, 0, sizeof loop->result->summary.outcomes);
     loop->result->summary.half_closed_id = 0;
+    if (loop->result->summary.last_time < now)
+        loop->result->summary.last_time = now; /* ages count until now */
     if (loop->any_view)
         out_char(loop->run->out, '\n');
     error = make_view(loop);
@@ -380,7 +382,7 @@ static int pass_time(struct loop *loop, bool idle)
         const bool first = loop->next_view == 0;
 
         loop->next_view = now + run->every_ns;
-        return first ? 0 : show_again(loop);
+        return first ? 0 : show_again(loop, now);
     }
     return 0;
 }
@@ -407,7 +409,7 @@ static int pull(struct loop *loop)
         if (count > 0)
             error = take_batch(loop, packets, count);
         tell_faults(loop);
-        if (error == 0 && run->live)
+        if (error == 0 && run->live && count != SOURCE_END)
             error = pass_time(loop, count == SOURCE_AGAIN);
         if (error < 0)
             return error;

@@ -40,7 +40,8 @@ bool selection_match(const struct selection *selection, const struct fw_connecti
 /* Whether it asks for keys that are only known with fw_tracker_options.interop. */
 bool selection_wants_interop(const struct selection *selection);
 
-/* It asks for addresses and ports only, so that a connection's first packet decides. */
+/* It asks for addresses, ports and numbers of connections only, so that a connection's first packet
+ * decides. */
 bool selection_is_fixed(const struct selection *selection);
 
 void selection_destroy(struct selection *selection);

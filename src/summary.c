@@ -35,8 +35,10 @@ static char *put_half_closed(char *at, const struct summary *summary)
         at = TEXT_LITERAL(at, "oldest ");
     *at++ = '#';
     at = digits_u64(at, summary->half_closed_id);
-    at = TEXT_LITERAL(at, ", for ");
-    at = text_duration(at, summary->half_closed_ns);
+    if (summary->half_closed_ns > 0) {
+        at = TEXT_LITERAL(at, ", for ");
+        at = text_duration(at, summary->half_closed_ns);
+    }
     *at++ = ')';
     return at;
 }
@@ -158,10 +160,11 @@ static char *put_scope(char *at, const struct fw_scope *scope)
     return at;
 }
 
-void summary_print_listeners(struct out *out, const struct view_options *options,
-                             const struct summary *summary, size_t most)
+static void print_listeners(struct out *out, const struct view_options *options,
+                            const struct summary *summary)
 {
-    const size_t shown = summary->listener_count < most ? summary->listener_count : most;
+    const size_t count = summary->listener_count;
+    const size_t shown = count < LISTENERS_SHOWN ? count : LISTENERS_SHOWN;
     char text[TEXT_ENDPOINT_BYTES];
     size_t width = 0;
 
@@ -183,9 +186,9 @@ void summary_print_listeners(struct out *out, const struct view_options *options
         *at++ = '\n';
         out_commit(out, at);
     }
-    if (summary->listener_count > shown)
-        out_printf(out, "LISTEN  and %zu more: finwait table --listeners%s%s\n",
-                   summary->listener_count - shown, options->command_line ? " " : "",
+    if (count > shown)
+        out_printf(out, "LISTEN  and %zu more: finwait table --listeners%s%s\n", count - shown,
+                   options->command_line ? " " : "",
                    options->command_line ? options->command_line : "");
 }
 
@@ -353,7 +356,8 @@ void summary_print(struct out *out, const struct view_options *options,
 
     at = without_tcp ? put_without_tcp(at, summary) : put_sentence(at, options, summary);
     out_commit(out, at);
-    summary_print_listeners(out, options, summary, LISTENERS_SHOWN);
+    if (!options->listeners) /* the table has them as lines of its own */
+        print_listeners(out, options, summary);
     print_skipped_links(out, summary);
     print_tunnels(out, summary);
     print_odd_packets(out, summary);

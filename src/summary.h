@@ -9,8 +9,4 @@
 void summary_print(struct out *out, const struct view_options *options,
                    const struct summary *summary, bool hint);
 
-/* "LISTEN  10.0.0.1:80  answered 12 connections", a line each, `most` lines at most. */
-void summary_print_listeners(struct out *out, const struct view_options *options,
-                             const struct summary *summary, size_t most);
-
 #endif

@@ -317,6 +317,8 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
 {
     sender->last_seq = segment->seq;
+    if (segment->ack != sender->last_ack)
+        sender->prev_ack = sender->last_ack;
     sender->last_ack = segment->ack;
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
@@ -351,11 +353,14 @@ static uint32_t sequence_end(const struct fw_segment *segment)
 
 /* Sent before what was already seen of this sender, or not by its stack at all (RFC 7323 section 3.2:
  * once negotiated, timestamps are in every segment but a RST): says nothing of its present state. */
-static bool is_stale(const struct tcp_end *sender, const struct fw_segment *segment)
+static bool is_stale(const struct step *step)
 {
-    if (!has(sender, END_HAS_TS))
+    const struct fw_segment *segment = step->segment;
+    if (!has(step->sender, END_HAS_TS))
         return false;
-    return !(segment->options & FW_OPT_TIMESTAMPS) || before(segment->ts_val, sender->ts_last);
+    if (!(segment->options & FW_OPT_TIMESTAMPS))
+        return has(step->receiver, END_HAS_TS);
+    return before(segment->ts_val, step->sender->ts_last);
 }
 
 /* RFC 7323 section 5.3, with Linux's exception for ACKs that came in another order. */
@@ -629,9 +634,9 @@ static enum rst_answer classify_rst(const struct step *step)
         return RST_EXACT;
     if (before(seq, receiver->rcv) || !before(seq, receiver->rcv + receiver->window))
         return RST_OUTSIDE;
-    /* Linux: any RST in the window against a half-open request. */
+    /* Linux takes any RST in the window against a half-open request, or (6.18) challenges it. */
     if (receiver->state == FW_SYN_RECEIVED && !step->connection->simultaneous)
-        return RST_EXACT;
+        return RST_UNSETTLED;
     return RST_IN_WINDOW;
 }
 
@@ -673,10 +678,11 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (sender->state == FW_SYN_SENT) /* with ACK, it has no connection that the SYN could cross */
         return (step->segment->flags & FW_ACK) && acks_syn_of(step->segment, receiver);
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
-        !is_stale(sender, step->segment))
+        !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
     return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
-                                   seq == receiver->last_ack && receiver->state != FW_UNKNOWN);
+                                   (seq == receiver->last_ack || seq == receiver->prev_ack) &&
+                                   receiver->state != FW_UNKNOWN);
 }
 
 static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rst, fw_time since,
@@ -801,9 +807,8 @@ static void take_back_ack_of_fin(struct step *step)
                            segment->seq + segment->payload_bytes == sender->fin_seq;
     const bool data_again = segment->payload_bytes > 1 && has(step->receiver, END_HAS_RCV) &&
                             !after(segment->seq + segment->payload_bytes, step->receiver->rcv);
-    if (!proved(sender, SND_FIN) || !(fin_again || data_again) || is_stale(sender, segment))
+    if (!proved(sender, SND_FIN) || !(fin_again || data_again) || is_stale(step))
         return;
-    sender->facts &= ~(unsigned)(END_HELD_ACK | END_HELD_BEHIND);
     if (!proved(sender, RCV_ACK_OF_FIN))
         return;
     unprove(sender, RCV_ACK_OF_FIN);
@@ -816,7 +821,7 @@ static void take_back_forged_fin(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
     struct tcp_end *sender = step->sender;
-    if (!proved(sender, SND_FIN) || (segment->flags & FW_FIN) || is_stale(sender, segment))
+    if (!proved(sender, SND_FIN) || (segment->flags & FW_FIN) || is_stale(step))
         return;
     if (has(sender, END_FIN_KEPT))
         return;
@@ -867,6 +872,14 @@ static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, u
     return end == step->sender && (step->segment->flags & FW_FIN);
 }
 
+static void hold_ack(struct step *step, struct tcp_end *end, unsigned what)
+{
+    if (has(end, END_HELD_ACK | END_HELD_BEHIND))
+        return;
+    end->facts |= what;
+    end->held_end = sequence_end(step->segment);
+}
+
 /* `end` acknowledged up to `ack` in a segment at `seq`: what that proves of both. */
 static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint32_t seq,
                      bool reaches_peer)
@@ -880,7 +893,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     if (has(peer, END_HAS_ISS) && after(ack, peer->iss)) {
         prove(step, end, SND_ACK_OF_SYN);
         if (reaches_peer && held && peer->state == FW_SYN_RECEIVED)
-            peer->facts |= END_HELD_ACK | END_HELD_SYN;
+            hold_ack(step, peer, END_HELD_ACK | END_HELD_SYN);
         else if (reaches_peer)
             prove(step, peer, RCV_ACK_OF_SYN);
     }
@@ -892,27 +905,24 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     if (peer->state != FW_FIN_WAIT_1 || !held)
         prove(step, peer, RCV_ACK_OF_FIN);
     else if (proved(end, SND_FIN) || step->gap == 1)
-        peer->facts |= END_HELD_BEHIND;
+        hold_ack(step, peer, END_HELD_BEHIND);
     else
-        peer->facts |= END_HELD_ACK;
+        hold_ack(step, peer, END_HELD_ACK);
 }
 
-/* The sender's own segment tells what it made of an ACK that came with a FIN: it acknowledges the FIN,
- * or repeats itself because something before the FIN is missing. */
-static void release_held_ack(struct step *step, bool before_its_ack)
+/* The sender's own segment tells what it made of an ACK that came with data or a FIN: it acknowledges
+ * as far as that segment went, or repeats itself because something before is missing. An ACK from
+ * beyond the peer's FIN counts after that FIN, any other before it. */
+static void release_held_ack(struct step *step, unsigned held)
 {
     const struct fw_segment *segment = step->segment;
-    struct tcp_end *sender = step->sender, *receiver = step->receiver;
-    const unsigned held = before_its_ack ? END_HELD_ACK : END_HELD_BEHIND;
-    const bool acks_fin = proved(receiver, SND_FIN) && after(segment->ack, receiver->fin_seq);
-    const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack;
-    const bool acks_all = !proved(receiver, SND_FIN) && !before(segment->ack, receiver->nxt);
-    if (!has(sender, held) || (!acks_fin && !repeats && !acks_all))
+    struct tcp_end *sender = step->sender;
+    const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack &&
+                         !(segment->flags & FW_FIN);
+    if (!has(sender, held) || (before(segment->ack, sender->held_end) && !repeats))
         return;
-    const bool syn = has(sender, END_HELD_SYN) && before_its_ack;
-    sender->facts &= ~held;
-    if (syn)
-        sender->facts &= ~(unsigned)END_HELD_SYN;
+    const bool syn = has(sender, END_HELD_SYN);
+    sender->facts &= ~(held | END_HELD_SYN);
     prove(step, sender, syn ? RCV_ACK_OF_SYN : RCV_ACK_OF_FIN);
 }
 
@@ -967,7 +977,7 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
     if (!after(pending, sender->nxt)) {
         receiver->facts &= ~(unsigned)(END_PENDING_ACK | END_FIN_DOUBTED);
         take_ack(step, receiver, pending, receiver->ack_fin_seq, true);
-    } else if (segment->seq == old_nxt && !is_stale(sender, segment)) {
+    } else if (segment->seq == old_nxt && !is_stale(step)) {
         receiver->facts &= ~(unsigned)END_PENDING_ACK;
         if (has(receiver, END_FIN_DOUBTED)) {
             receiver->facts &= ~(unsigned)END_FIN_DOUBTED;
@@ -1079,7 +1089,7 @@ static void take_segment(struct step *step)
         note(step, FW_NOTE_BAD_ACK); /* an old connection answers the SYN: states.md 15 */
         return;
     }
-    if (!is_stale(sender, segment))
+    if (!is_stale(step))
         revive(step);
     take_back_forged_fin(step);
     take_back_ack_of_fin(step);
@@ -1094,7 +1104,7 @@ static void take_segment(struct step *step)
     advance_nxt(step);
     settle_pending_ack(step, old_nxt);
 
-    release_held_ack(step, true);
+    release_held_ack(step, END_HELD_ACK);
     bool doubted = false;
     if (has(receiver, END_HAS_NXT) && after(segment->ack, receiver->nxt)) {
         if (!has(receiver, END_SEEN)) {
@@ -1119,7 +1129,7 @@ static void take_segment(struct step *step)
     } else {
         take_ack(step, sender, segment->ack, segment->seq, taken == TAKEN);
     }
-    release_held_ack(step, false);
+    release_held_ack(step, END_HELD_BEHIND);
     if (segment->flags & FW_FIN) {
         if (doubted && !proved(sender, SND_FIN))
             sender->facts |= END_FIN_DOUBTED;
@@ -1323,7 +1333,7 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
 
     const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
     /* The SYN reaches an end that still holds the old connection: its answer decides. */
-    if (peer == FW_TIME_WAIT)
+    if (peer == FW_TIME_WAIT || has(receiver, END_GOT_RST))
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
         return TCP_SYN_NEW;
@@ -1343,7 +1353,7 @@ enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_s
         return classify_bare_syn(connection, from, segment->seq);
     /* A SYN+ACK whose SYN the capture missed, from an end that was done with the old connection. */
     const bool done = (sender->state == FW_CLOSED || sender->state == FW_TIME_WAIT) &&
-                      sender->alive_state != FW_SYN_RECEIVED && has(sender, END_SEEN);
+                      has(sender, END_SEEN);
     const bool ours = (has(sender, END_HAS_ISS) && sender->iss == segment->seq) ||
                       (has(receiver, END_HAS_ISS) && receiver->iss == segment->ack - 1);
     return done && !ours ? TCP_SYN_NEW : TCP_SYN_SAME;

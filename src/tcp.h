@@ -71,6 +71,8 @@ struct tcp_end {
     uint32_t fin_seq;         /* sequence number of its FIN, with SND_FIN proved */
     uint32_t ack_fin_seq;     /* its own sequence number when it first acknowledged the peer's FIN */
     uint32_t pending_ack;
+    uint32_t held_end;        /* with END_HELD_: where the first segment ended that had that ACK */
+    uint32_t prev_ack;        /* the ACK number it sent before last_ack */
     uint32_t ts_recent;       /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
     uint32_t ts_last;         /* last timestamp it sent */
     uint32_t window;          /* last advertised, scaled */

@@ -78,12 +78,12 @@ char *text_count(char *at, uint64_t count, const char *one, const char *many)
 
 /* -------------------------------------------------------------------------------------- time -- */
 
-unsigned text_time_width(enum time_style style)
+unsigned text_time_width(enum time_style style, bool micros)
 {
     switch (style) {
     case TIME_RELATIVE:
     case TIME_DELTA:
-        return 7;
+        return micros ? 10 : 7;
     case TIME_NONE:
         return 0;
     case TIME_EPOCH:
@@ -127,15 +127,17 @@ static char *put_date(struct text_clock *clock, char *at, fw_time time)
 
 static char *put_time(struct text_clock *clock, char *at, fw_time time)
 {
+    const unsigned decimals = clock->micros ? 6 : 3;
+
     switch (clock->style) {
     case TIME_RELATIVE:
-        return put_seconds(at, stamp_since(time, clock->first), 3);
+        return put_seconds(at, stamp_since(time, clock->first), decimals);
     case TIME_NONE:
         return at;
     case TIME_EPOCH:
         return put_seconds(at, time, 6);
     case TIME_DELTA:
-        return put_seconds(at, clock->any ? stamp_since(time, clock->before) : 0, 3);
+        return put_seconds(at, clock->any ? stamp_since(time, clock->before) : 0, decimals);
     case TIME_DATE:
     case TIME_CLOCK:
         return put_date(clock, at, time);
@@ -152,8 +154,8 @@ char *text_time(struct text_clock *clock, char *at, fw_time time)
 
     clock->before = time;
     clock->any = true;
-    if (clock->width < text_time_width(clock->style))
-        clock->width = text_time_width(clock->style);
+    if (clock->width < text_time_width(clock->style, clock->micros))
+        clock->width = text_time_width(clock->style, clock->micros);
     if (clock->width < length)
         clock->width = length;
     memset(at, ' ', clock->width - length);

@@ -42,10 +42,11 @@ char *text_count(char *at, uint64_t count, const char *one, const char *many);
 
 /* -------------------------------------------------------------------------------------- time -- */
 
-/* The time column of -t...: keeps what it needs from line to line. Zeroed at first but for `style`
- * and `first`. */
+/* The time column of -t...: keeps what it needs from line to line. Zeroed at first but for
+ * `style`, `micros` and `first`. */
 struct text_clock {
     enum time_style style;
+    bool micros;    /* TIME_RELATIVE and TIME_DELTA: microseconds, not milliseconds */
     fw_time first;  /* of the capture */
     fw_time before; /* TIME_DELTA: of the line before */
     bool any;       /* there was one */
@@ -56,7 +57,7 @@ struct text_clock {
 enum { TEXT_TIME_BYTES = 40 };
 
 /* The least width of the column; 0 with -t. */
-unsigned text_time_width(enum time_style style);
+unsigned text_time_width(enum time_style style, bool micros);
 
 /* Right aligned; nothing with -t. At most TEXT_TIME_BYTES. */
 char *text_time(struct text_clock *clock, char *at, fw_time time);

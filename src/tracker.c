@@ -66,6 +66,18 @@ void fw_tracker_destroy(struct fw_tracker *tracker)
 
 /* ---------------------------------------------------------------------------------- telling all */
 
+static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue);
+
+/* When a timer of ours ends the states that it has now; 0: none of them does. */
+static fw_time timer_due(const struct fw_tracker *tracker, const struct flow *flow)
+{
+    const enum flow_queue queue = (enum flow_queue)flow->queue;
+    const bool ends_it =
+        queue == FLOW_SYN || queue == FLOW_TIME_WAIT || queue == FLOW_FIN_WAIT_2;
+
+    return ends_it ? flow->queued + timeout_of(tracker, queue) : 0;
+}
+
 static void describe(const struct fw_tracker *tracker, const struct flow *flow,
                      struct fw_connection *record)
 {
@@ -74,6 +86,7 @@ static void describe(const struct fw_tracker *tracker, const struct flow *flow,
     tcp_describe(&flow->tcp, record);
     record->first_frame = flow->first_frame;
     record->last_frame = flow->last_frame;
+    record->timer_due = timer_due(tracker, flow);
     record->completeness = -1;
     if (tracker->options.interop && flow->interop)
         interop_fill(flow->interop, record);

@@ -96,7 +96,7 @@ static void print_header(struct view *view)
 {
     const struct view_options *options = view->options;
     char *at = out_reserve(view->out, 256);
-    const unsigned time_width = text_time_width(options->time_style);
+    const unsigned time_width = text_time_width(options->time_style, false);
 
     at = text_begin(at, TEXT_DIM, options->color);
     if (time_width > 0) {

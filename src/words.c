@@ -124,7 +124,8 @@ static void say_handshake(struct clauses *clauses)
     if (!entered(step, FW_ESTABLISHED) || step->client_state != FW_ESTABLISHED ||
         step->server_state != FW_ESTABLISHED)
         return;
-    if (connection_of(clauses)->handshake_ns >= 0) {
+    if (connection_of(clauses)->handshake_ns >= 0 &&
+        connection_of(clauses)->established_time == step->time) {
         next_clause(clauses);
         add_duration(clauses, "handshake ", connection_of(clauses)->handshake_ns);
     }
@@ -164,6 +165,14 @@ static void say_close(struct clauses *clauses)
     }
 }
 
+/* "reset by server" says no more than who sent the RST. */
+static const char *cause_beyond_reset(const struct fw_connection *connection)
+{
+    const char *cause = connection->cause;
+
+    return cause && strncmp(cause, "reset by ", 9) != 0 ? cause : NULL;
+}
+
 static void say_reset(struct clauses *clauses)
 {
     const struct fw_step *step = clauses->step;
@@ -178,7 +187,7 @@ static void say_reset(struct clauses *clauses)
         return;
     }
     say_side(clauses, step->from, " resets");
-    if (connection->cause)
+    if (cause_beyond_reset(connection))
         clauses->at = text_put(TEXT_LITERAL(clauses->at, ": "), connection->cause);
 }
 
@@ -240,11 +249,19 @@ static bool is_over(enum fw_state state)
     return state == FW_CLOSED || state == FW_TIME_WAIT;
 }
 
+/* The packet that ends the connection at both ends, not those that come later. */
+static bool ends_both(const struct fw_step *step)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < step->count; i++)
+        any |= !is_over(step->transitions[i].from);
+    return any && step->segment && is_over(step->client_state) && is_over(step->server_state);
+}
+
 static void say_totals(struct clauses *clauses)
 {
-    const struct fw_step *step = clauses->step;
-
-    if (!step->segment || !is_over(step->client_state) || !is_over(step->server_state))
+    if (!ends_both(clauses->step))
         return;
     const struct fw_connection *connection = connection_of(clauses);
     if (connection->open != FW_OPEN_COMPLETE && connection->open != FW_OPEN_MIDSTREAM)
@@ -371,26 +388,30 @@ const char *words_of_note(enum fw_note note)
 /* --------------------------------------------------------------------------------- connections --
  */
 
-static char *put_since(char *at, const char *words, fw_time now, fw_time since)
+/* "for 118.9 s: the server has not closed"; where no time has passed, only the latter. */
+static char *put_duration(char *at, const char *before, int64_t ns, const char *after)
 {
-    at = text_put(at, words);
-    *at++ = ' ';
-    const int64_t ns = stamp_since(now, since);
-    return text_duration(at, ns > 0 ? ns : 0);
+    if (ns <= 0)
+        return text_put(at, after + (strncmp(after, ": ", 2) == 0 ? 2 : 0));
+    at = text_put(at, before);
+    at = text_duration(at, ns);
+    return text_put(at, after);
 }
 
 static char *put_half_closed(char *at, const struct fw_connection *connection, fw_time now)
 {
     const bool client_waits = connection->client_state == FW_CLOSE_WAIT;
     const bool server_waits = connection->server_state == FW_CLOSE_WAIT;
+    const bool client_finished =
+        connection->client_state == FW_FIN_WAIT_1 || connection->client_state == FW_FIN_WAIT_2;
+    const bool of_server = server_waits || (!client_waits && !client_finished);
+    const fw_time since = of_server ? connection->server_since : connection->client_since;
 
-    if (server_waits)
-        return put_since(at, "server not closed", now, connection->server_since);
-    if (client_waits)
-        return put_since(at, "client not closed", now, connection->client_since);
-    if (connection->client_state == FW_FIN_WAIT_1 || connection->client_state == FW_FIN_WAIT_2)
-        return put_since(at, "client's FIN unanswered", now, connection->client_since);
-    return put_since(at, "server's FIN unanswered", now, connection->server_since);
+    return put_duration(at, "for ", stamp_since(now, since),
+                        server_waits      ? ": the server has not closed"
+                        : client_waits    ? ": the client has not closed"
+                        : client_finished ? ": no ACK of the client's FIN"
+                                          : ": no ACK of the server's FIN");
 }
 
 static char *put_closed(char *at, const struct fw_connection *connection, fw_time now)
@@ -398,34 +419,61 @@ static char *put_closed(char *at, const struct fw_connection *connection, fw_tim
     const bool waits =
         connection->client_state == FW_TIME_WAIT || connection->server_state == FW_TIME_WAIT;
 
-    if (waits && connection->timer_due > now) {
-        at = TEXT_LITERAL(at, "2MSL ends in ");
-        return text_duration(at, stamp_since(connection->timer_due, now));
-    }
+    if (waits && connection->timer_due > now)
+        return put_duration(at, "", stamp_since(connection->timer_due, now), " left: 2MSL");
     switch (connection->closed_by) {
     case FW_CLOSED_BY_CLIENT:
-        return TEXT_LITERAL(at, "client closed first");
+        return TEXT_LITERAL(at, "by client");
     case FW_CLOSED_BY_SERVER:
-        return TEXT_LITERAL(at, "server closed first");
+        return TEXT_LITERAL(at, "by server");
     case FW_CLOSED_BY_BOTH:
-        return TEXT_LITERAL(at, "both closed at once");
+        return TEXT_LITERAL(at, "by both: FINs crossed");
     case FW_CLOSED_BY_NONE:
         return at;
     }
     return at;
 }
 
+static char *put_cause(char *at, const char *cause)
+{
+    return cause ? text_put(TEXT_LITERAL(at, ": "), cause) : at;
+}
+
 static char *put_reset(char *at, const struct fw_connection *connection)
 {
-    if (connection->rsts[FW_CLIENT] && !connection->rsts[FW_SERVER])
-        at = TEXT_LITERAL(at, "reset by client");
-    else if (connection->rsts[FW_SERVER] && !connection->rsts[FW_CLIENT])
-        at = TEXT_LITERAL(at, "reset by server");
-    else
-        at = TEXT_LITERAL(at, "reset");
-    if (!connection->cause)
-        return at;
-    return text_put(TEXT_LITERAL(at, ": "), connection->cause);
+    const bool client = connection->rsts[FW_CLIENT] > 0;
+    const bool server = connection->rsts[FW_SERVER] > 0;
+
+    at = TEXT_LITERAL(at, "RST");
+    if (client != server)
+        at = text_put(at, client ? " by client" : " by server");
+    return put_cause(at, cause_beyond_reset(connection));
+}
+
+static char *put_never_opened(char *at, const struct fw_connection *connection)
+{
+    const char *open = fw_open_name(connection->open);
+    const char *cause = connection->cause;
+
+    at = text_put(at, open);
+    return put_cause(at, cause && strcmp(cause, open) != 0 ? cause : NULL);
+}
+
+static char *put_open(char *at, const struct fw_connection *connection, fw_time now)
+{
+    switch (connection->end) {
+    case FW_END_EVICTED:
+        return TEXT_LITERAL(at, "evicted: memory cap");
+    case FW_END_TIMER:
+        return TEXT_LITERAL(at, "idle: forgotten");
+    case FW_END_OPEN:
+    case FW_END_FIN:
+    case FW_END_RST:
+    case FW_END_REUSED:
+    case FW_END_COUNT:
+        break;
+    }
+    return put_duration(at, "silent ", stamp_since(now, connection->last_time), ": open");
 }
 
 char *words_of_connection(char *at, const struct fw_connection *connection, fw_time now)
@@ -434,20 +482,13 @@ char *words_of_connection(char *at, const struct fw_connection *connection, fw_t
     case OUTCOME_CLOSED:
         return put_closed(at, connection, now);
     case OUTCOME_NEVER_OPENED:
-        at = text_put(at, fw_open_name(connection->open));
-        if (connection->cause && strcmp(connection->cause, fw_open_name(connection->open)) != 0)
-            at = text_put(TEXT_LITERAL(at, ": "), connection->cause);
-        return at;
+        return put_never_opened(at, connection);
     case OUTCOME_RESET:
         return put_reset(at, connection);
     case OUTCOME_HALF_CLOSED:
         return put_half_closed(at, connection, now);
     case OUTCOME_OPEN:
-        if (connection->end == FW_END_EVICTED)
-            return TEXT_LITERAL(at, "evicted: too many connections");
-        if (connection->end == FW_END_TIMER)
-            return TEXT_LITERAL(at, "idle: given up");
-        return put_since(at, "open, silent for", now, connection->last_time);
+        return put_open(at, connection, now);
     case OUTCOME_COUNT:
         break;
     }

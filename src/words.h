@@ -18,8 +18,8 @@ char *words_of_step(char *at, const struct fw_step *step, const struct view_opti
 /* What the note of a segment means, static; NULL where there is nothing to say. */
 const char *words_of_note(enum fw_note note);
 
-/* Why a connection is as it is, in few words: "refused", "server does not close", "2MSL: 38 s
- * left". `now` is the time of the last packet of all. */
+/* Why a connection is as it is: the least that says it, then ": " and more: "refused", "118.9 s:
+ * the server has not closed". `now` is the time of the last packet of all. */
 char *words_of_connection(char *at, const struct fw_connection *connection, fw_time now);
 
 /* Whether to look at it first. */

@@ -587,7 +587,7 @@ static struct doubt doubt_own_fin(const struct lab *lab, const struct connection
         return ahead(
             "it closed before it had the peer's FIN, and sent its own after the ACK of that");
     const struct half *peer = &connection->half[other(host)];
-    if (state == FIN_WAIT_2 && peer->numbers.fin_tapped && !half->numbers.ack_of_fin_plain &&
+    if (state == FIN_WAIT_2 && peer->numbers.fin_sent && !half->numbers.ack_of_fin_plain &&
         !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped, peer->numbers.fin_end))
         return behind("the ACK of its FIN came after the peer's FIN; only it knows if it has that");
     const bool unacked = state == FIN_WAIT_1 || state == CLOSING || state == LAST_ACK;

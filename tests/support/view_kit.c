@@ -246,6 +246,7 @@ void kit_play_ordinary(struct kit *kit)
     kit_step(kit, 20, FW_SERVER, "S.", MOVES(SERVER_MOVES(LISTEN, SYN_RECEIVED, -1)));
     connection->open = FW_OPEN_COMPLETE;
     connection->handshake_ns = 21 * FW_MILLISECOND;
+    connection->established_time = kit_epoch + 21 * FW_MILLISECOND;
     connection->rtt_server_ns = 20 * FW_MILLISECOND;
     connection->rtt_client_ns = 1 * FW_MILLISECOND;
     kit_step(
