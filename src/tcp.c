@@ -317,8 +317,10 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
 {
     sender->last_seq = segment->seq;
-    if (segment->ack != sender->last_ack)
-        sender->prev_ack = sender->last_ack;
+    if ((segment->flags & FW_ACK) && segment->ack != sender->last_ack)
+        sender->prev_ack = has(sender, END_SENT_ACK) ? sender->last_ack : segment->ack;
+    if (segment->flags & FW_ACK)
+        sender->facts |= END_SENT_ACK;
     sender->last_ack = segment->ack;
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
@@ -585,8 +587,10 @@ static void infer_missed_handshake(struct step *step)
         prove(step, receiver, RCV_ACK_OF_SYN);
     }
     if (sender->state != FW_SYN_RECEIVED || connection->fast_open || connection->simultaneous ||
-        step->from != FW_SERVER || sequence_end(segment) == segment->seq ||
-        !acks_syn_of(segment, receiver))
+        step->from != FW_SERVER || sequence_end(segment) == segment->seq)
+        return;
+    const bool unseen = !has(receiver, END_SEEN) && after(segment->ack, receiver->iss);
+    if (!unseen && !acks_syn_of(segment, receiver))
         return;
     if (receiver->state == FW_SYN_SENT)
         prove_as(step, receiver, SND_ACK_OF_SYN, FW_PROOF_INFERRED);
@@ -685,7 +689,7 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
         !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
-    return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
+    return answer == RST_EXACT || (has(receiver, END_SENT_ACK) && !(step->segment->flags & FW_ACK) &&
                                    (seq == receiver->last_ack || seq == receiver->prev_ack) &&
                                    receiver->state != FW_UNKNOWN);
 }
@@ -907,7 +911,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     sent_ack_of_fin(step, end, seq);
     if (!reaches_peer || proved(peer, RCV_ACK_OF_FIN))
         return;
-    if (peer->state != FW_FIN_WAIT_1 || !held)
+    if (peer->state != FW_FIN_WAIT_1 || !(held || has(peer, END_HELD_ACK | END_HELD_BEHIND)))
         prove(step, peer, RCV_ACK_OF_FIN);
     else if (proved(end, SND_FIN) || step->gap == 1)
         hold_ack(step, peer, END_HELD_BEHIND);
@@ -953,8 +957,9 @@ static void send_fin(struct step *step)
     if (has(sender, END_ACKED_FIN) && after(sender->ack_fin_seq, fin_seq)) {
         sender->proved |= 1u << SND_FIN;
         correct(step, sender, "sent FIN again: it had closed first");
-    } else {
-        prove(step, sender, SND_FIN);
+    } else { /* a FIN first, and what its sender was before, is inferred: states.md 28 */
+        const bool first = connection->midstream && !has(sender, END_SEEN);
+        prove_as(step, sender, SND_FIN, first ? FW_PROOF_INFERRED : FW_PROOF_SEGMENT);
     }
     /* The peer's ACK of it may have been seen before it (states.md 18). */
     if (has(receiver, END_HAS_RCV) && after(receiver->rcv, fin_seq)) {
@@ -975,7 +980,6 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
     if (segment->seq == pending && one && sequence_end(segment) == segment->seq)
         return; /* a lost FIN or a lost byte: hold both */
     if (!before(segment->seq, pending)) {
-        sender->bytes += pending - old_nxt;
         step->connection->lossy = true;
         note(step, FW_NOTE_GAP);
     }
@@ -988,6 +992,7 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
             receiver->facts &= ~(unsigned)END_FIN_DOUBTED;
             unprove(receiver, SND_FIN);
             receiver->nxt = receiver->fin_seq;
+            step->connection->closed_by = FW_CLOSED_BY_NONE;
             correct(step, receiver, "its FIN acknowledged what was never sent");
         }
     }
@@ -1008,12 +1013,17 @@ static void advance_nxt(struct step *step)
         note(step, FW_NOTE_RETRANSMISSION);
         sender->retransmits++;
     }
-    if (segment->payload_bytes > 0 && after(data_end, sender->nxt)) {
-        sender->bytes += data_end - sender->nxt;
-        sender->nxt = data_end;
-    } else if (after(data_end, sender->nxt)) {
-        sender->nxt = data_end; /* a pure ACK from beyond: the capture missed what came before */
-    }
+    /* A pure ACK from beyond: the capture missed what came before, bytes, unless it is one number. */
+    const uint32_t news = after(data_end, sender->nxt) ? data_end - sender->nxt : 0;
+    if (segment->payload_bytes > 0 && news > 0 && has(sender, END_GAP_ONE))
+        sender->bytes++;
+    if (news == 1 && segment->payload_bytes == 0)
+        sender->facts |= END_GAP_ONE;
+    else
+        sender->bytes += news;
+    if (segment->payload_bytes > 0)
+        sender->facts &= ~(unsigned)END_GAP_ONE;
+    sender->nxt += news;
     if ((segment->flags & FW_FIN) && after(data_end + 1, sender->nxt))
         sender->nxt = data_end + 1;
 }
@@ -1141,7 +1151,10 @@ static void take_segment(struct step *step)
     if (segment->flags & FW_FIN) {
         if (doubted && !proved(sender, SND_FIN))
             sender->facts |= END_FIN_DOUBTED;
-        send_fin(step);
+        if (taken == OLD && !proved(sender, SND_FIN))
+            note(step, FW_NOTE_OUT_OF_WINDOW); /* from before what it has sent: no FIN of its own */
+        else
+            send_fin(step);
     }
     sender->window = (uint32_t)segment->window_raw << window_shift(sender, receiver);
     sender->facts &= ~(unsigned)END_WINDOW_ZERO;
@@ -1346,13 +1359,14 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
         return TCP_SYN_SAME; /* simultaneous open, split handshake */
 
     const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
+    const bool unanswered = peer == FW_UNKNOWN && state != FW_CLOSED;
     /* The SYN reaches an end that still holds the old connection: its answer decides. */
     if (peer == FW_TIME_WAIT)
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
         return TCP_SYN_NEW;
     if (dead)
-        return peer == FW_UNKNOWN ? TCP_SYN_NEW : TCP_SYN_HOLD;
+        return peer == FW_UNKNOWN && !unanswered ? TCP_SYN_NEW : TCP_SYN_HOLD;
     if (state == FW_SYN_SENT)
         return TCP_SYN_HOLD; /* states.md 2 */
     return TCP_SYN_SUSPECT;  /* states.md 15 */
@@ -1429,8 +1443,8 @@ void tcp_describe(const struct tcp_connection *connection, struct fw_connection 
     const struct tcp_end *server = &connection->end[FW_SERVER];
     record->client_state = describe_state(client);
     record->server_state = describe_state(server);
-    record->client_inferred = has(client, END_INFERRED);
-    record->server_inferred = has(server, END_INFERRED);
+    record->client_inferred = has(client, END_INFERRED) && !has(client, END_RESTARTED);
+    record->server_inferred = has(server, END_INFERRED) && !has(server, END_RESTARTED);
     record->client_timed = has(client, END_TIMED);
     record->server_timed = has(server, END_TIMED);
     record->client_path = client->path;

@@ -58,6 +58,8 @@ enum {
     END_HELD_SYN = 1 << 18,   /* what END_HELD_ACK holds is the ACK of its SYN */
     END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
+    END_SENT_ACK = 1 << 22,   /* last_ack and prev_ack hold numbers that it sent */
+    END_GAP_ONE = 1 << 23,    /* one number of it was missed: a FIN or a byte */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
 };
 

@@ -442,7 +442,8 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     struct held *held = flow->held;
     const struct flow_key key = flow->key;
     flow->held = NULL;
-    if (flow->tcp.end[FW_CLIENT].state == FW_SYN_SENT) { /* states.md 2 */
+    if (flow->tcp.end[FW_SERVER].state == FW_UNKNOWN && flow->tcp.open == FW_OPEN_NO_ANSWER &&
+        !tcp_is_over(&flow->tcp)) { /* states.md 2 */
         flow->tcp.open = FW_OPEN_ABANDONED;
         flow->tcp.cause = "abandoned";
         end = FW_END_REUSED;

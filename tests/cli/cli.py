@@ -437,7 +437,10 @@ def color_and_letters_follow_the_surroundings():
 def run_on_terminal(*args, **env):
     """stdout is a terminal: what it shows."""
     import pty
-    main, other = pty.openpty()
+    try:
+        main, other = pty.openpty()
+    except OSError as error:
+        raise Skip(f"no terminal can be made here: {error}") from error
     child = subprocess.Popen([FINWAIT, *args], stdin=subprocess.DEVNULL, stdout=other,
                              stderr=subprocess.DEVNULL, env=environment(**env))
     os.close(other)
