@@ -140,6 +140,9 @@ def help_and_version_go_to_stdout():
     Run("help").exits(0).says().shows("usage: ")
     Run("table", "--help").exits(0).says().shows("usage: finwait table")
     Run("help", "show").exits(0).says().shows("usage: finwait show ID")
+    Run("help", "shwo").exits(2).shows_nothing().says(
+        'finwait: there is no command "shwo"; did you mean show?')
+    Run("help", "top").exits(2).says("finwait: top: not in this version yet")
     Run("--version").exits(0).says().shows(r"^finwait \d+\.\d+\.\d+\n$")
     Run("--version", "-v").exits(0).says().shows("libpcap .*zlib")
 
