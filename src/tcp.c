@@ -151,7 +151,7 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
     const enum fw_state from = (enum fw_state)end->state;
     if (from == to)
         return;
-    if (to == FW_CLOSED && !has(end, END_RESTARTED))
+    if (to == FW_CLOSED && from != FW_UNKNOWN && !has(end, END_RESTARTED))
         end->alive_state = (uint8_t)from;
     end->state = (uint8_t)to;
     end->facts &= ~(unsigned)(END_INFERRED | END_TIMED);
@@ -411,6 +411,20 @@ static void set_iss(struct tcp_end *end, uint32_t iss, uint32_t nxt)
     end->facts |= END_HAS_ISS | END_HAS_NXT;
 }
 
+/* It has answered in this connection: what it was in the one before is over. */
+static void leave_connection_before(struct step *step, struct tcp_end *end)
+{
+    if (!has(end, END_OUTLIVES))
+        return;
+    if (end->state != FW_UNKNOWN)
+        change_state(step, end, FW_CLOSED, FW_PROOF_INFERRED, false, "left the connection before");
+    path_truncate(end, 0);
+    end->facts &= ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST);
+    end->state = FW_UNKNOWN;
+    end->alive_state = FW_UNKNOWN;
+    end->proved = 0;
+}
+
 static void note_established(struct step *step)
 {
     struct tcp_connection *connection = step->connection;
@@ -501,8 +515,10 @@ static void take_syn_ack(struct step *step)
     struct tcp_end *sender = step->sender, *receiver = step->receiver;
     const uint32_t nxt = segment->seq + 1 + segment->payload_bytes;
 
-    if (receiver->state == FW_UNKNOWN && !has(receiver, END_HAS_ISS))
+    if (receiver->state == FW_UNKNOWN && !has(receiver, END_HAS_ISS)) {
+        leave_connection_before(step, receiver);
         infer_client_syn(step, receiver, segment->ack);
+    }
     const bool acks = acks_syn_of(segment, receiver);
     if (!acks) {
         note(step, FW_NOTE_BAD_SYNACK);
@@ -610,7 +626,7 @@ static enum rst_answer classify_rst(const struct step *step)
 
     switch ((enum fw_state)receiver->state) {
     case FW_UNKNOWN:
-        return RST_EXACT;
+        return !has(receiver, END_OUTLIVES) || seq == receiver->rcv ? RST_EXACT : RST_OUTSIDE;
     case FW_CLOSED:
     case FW_LISTEN:
     case FW_STATE_COUNT:
@@ -676,6 +692,8 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
 {
     const struct tcp_end *sender = step->sender, *receiver = step->receiver;
     const uint32_t seq = step->segment->seq;
+    if (has(sender, END_OUTLIVES))
+        return true; /* nothing in this connection has made it send a RST */
     if (sender->state == FW_UNKNOWN)
         return answer == RST_EXACT;
     if (has(sender, END_RESTARTED))
@@ -749,13 +767,14 @@ static void take_rst(struct step *step)
     }
     if (answer == RST_UNSETTLED)
         begin_doubt(step, receiver, true, step->now, false);
-    if (answer == RST_EXACT && receiver->state != FW_UNKNOWN)
+    if (answer == RST_EXACT && (receiver->state != FW_UNKNOWN || has(receiver, END_OUTLIVES)))
         close_by_rst(step, receiver, "received RST", END_GOT_RST);
     if (answer == RST_IN_WINDOW && !aborts)
         note(step, FW_NOTE_RST_CHALLENGED);
     else if (answer == RST_OUTSIDE && !aborts)
         note(step, FW_NOTE_RST_IGNORED);
-    if (step->result->count == 0 || was_over)
+    if (step->result->count == 0 || was_over || has(sender, END_OUTLIVES) ||
+        has(receiver, END_OUTLIVES))
         return;
     connection->cause = cause;
     connection->end_kind = FW_END_RST;
@@ -1080,6 +1099,30 @@ static void start_midstream(struct step *step)
     }
 }
 
+/* It has the numbers of the connection before, which the server has yet to leave. */
+static bool is_of_connection_before(const struct step *step)
+{
+    const struct tcp_end *sender = step->sender;
+    return has(sender, END_OUTLIVES) ||
+           (has(step->receiver, END_OUTLIVES) && step->segment->seq != sender->nxt);
+}
+
+/* The server answers with them: it is still where it was (states.md 15, 27). */
+static void outlive(struct step *step)
+{
+    struct tcp_end *sender = step->sender;
+    note(step, FW_NOTE_BAD_ACK);
+    if (!has(sender, END_OUTLIVES))
+        return;
+    if (!is_synchronised((enum fw_state)sender->state))
+        change_state(step, sender, (enum fw_state)sender->alive_state, FW_PROOF_INFERRED, false,
+                     "still holds the connection before");
+    sender->rcv = step->segment->ack;
+    sender->facts |= END_HAS_RCV;
+    if (step->segment->flags & FW_FIN)
+        prove_as(step, sender, SND_FIN, FW_PROOF_INFERRED);
+}
+
 static void take_segment(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
@@ -1090,6 +1133,11 @@ static void take_segment(struct step *step)
         note(step, FW_NOTE_NO_ACK);
         return;
     }
+    if (is_of_connection_before(step)) {
+        outlive(step);
+        return;
+    }
+    leave_connection_before(step, receiver);
     learn_iss_from_ack(step);
     infer_missed_handshake(step);
     if (sender->state == FW_SYN_SENT && has(receiver, END_HAS_ISS) && !acks_syn_of(segment, receiver) &&
@@ -1102,9 +1150,6 @@ static void take_segment(struct step *step)
         return;
     if (sender->state == FW_UNKNOWN && receiver->state == FW_SYN_SENT) {
         note(step, FW_NOTE_BAD_ACK); /* an old connection answers the SYN: states.md 15 */
-        if (sender->alive_state != FW_UNKNOWN)
-            change_state(step, sender, (enum fw_state)sender->alive_state, FW_PROOF_INFERRED, false,
-                         "still holds the connection before: the RST did not arrive");
         return;
     }
     if (!is_stale(step))
@@ -1188,6 +1233,9 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
             return; /* an ACK or a RST once more says nothing more, and may be another one */
     }
 
+    if ((segment->flags & FW_SYN) || acks_syn_of(segment, step.receiver))
+        leave_connection_before(&step, step.sender);
+
     /* RFC 9293 section 3.10.7.4: RST, SYN, ACK, FIN. */
     if (segment->flags & FW_RST) {
         take_rst(&step);
@@ -1217,8 +1265,14 @@ static bool is_own_syn(const struct tcp_end *sender, const struct fw_segment *sy
 
 void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before)
 {
-    if (has(before, END_GOT_RST) && before->state == FW_CLOSED)
-        next->end[side].alive_state = before->alive_state;
+    struct tcp_end *end = &next->end[side];
+    const bool done = before->state == FW_CLOSED || before->state == FW_UNKNOWN;
+    const enum fw_state alive = (enum fw_state)(done ? before->alive_state : before->state);
+    if (alive == FW_UNKNOWN || has(before, END_RESTARTED | END_SENT_RST))
+        return;
+    end->facts |= END_OUTLIVES;
+    end->alive_state = (uint8_t)alive;
+    end->rcv = before->rcv;
 }
 
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
@@ -1381,7 +1435,7 @@ enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_s
         return classify_bare_syn(connection, from, segment->seq);
     /* A SYN+ACK whose SYN the capture missed, from an end that was done with the old connection. */
     const bool done = (sender->state == FW_CLOSED || sender->state == FW_TIME_WAIT) &&
-                      has(sender, END_SEEN);
+                      has(sender, END_SEEN) && !has(sender, END_OUTLIVES);
     const bool ours = (has(sender, END_HAS_ISS) && sender->iss == segment->seq) ||
                       (has(receiver, END_HAS_ISS) && receiver->iss == segment->ack - 1);
     return done && !ours ? TCP_SYN_NEW : TCP_SYN_SAME;
