@@ -139,7 +139,8 @@ START_TEST(rst_in_the_window_ends_a_half_open_request)
 {
     ladder_check("A > S  0:0             A SYN_SENT  B -\n"
                  "B > S. 0:0 ack 1       B SYN_RECEIVED\n"
-                 "A > R  100:100         A any  B CLOSED\n");
+                 "A > R  100:100         A any  B any     # unless B says that it lives\n"
+                 "after 5s               B CLOSED\n");
 }
 END_TEST
 
