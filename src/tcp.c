@@ -174,7 +174,7 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
             .proof = proof,
             .corrected = corrected,
             .cause = cause,
-            .in_state_ns = end->since == INT64_MIN ? -1 : step->now - end->since,
+            .in_state_ns = end->since == INT64_MIN ? -1 : tcp_elapsed(end->since, step->now),
             .client_state = (enum fw_state)ends[FW_CLIENT].state,
             .server_state = (enum fw_state)ends[FW_SERVER].state,
         };
@@ -311,7 +311,7 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
         return false;
     if (segment->ip_id != 0 || (segment->options & FW_OPT_TIMESTAMPS))
         return true;
-    return segment->time - sender->last_time < 200 * FW_MILLISECOND;
+    return tcp_elapsed(sender->last_time, segment->time) < 200 * FW_MILLISECOND;
 }
 
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
@@ -436,11 +436,11 @@ static void note_established(struct step *step)
     connection->open = FW_OPEN_COMPLETE;
     connection->established_time = step->now;
     if (connection->first_syn_time != INT64_MIN)
-        connection->handshake_ns = step->now - connection->first_syn_time;
+        connection->handshake_ns = tcp_elapsed(connection->first_syn_time, step->now);
     if (connection->synack_time != INT64_MIN && connection->syn_time != INT64_MIN &&
         connection->synack_time >= connection->syn_time) {
-        connection->rtt_server_ns = connection->synack_time - connection->syn_time;
-        connection->rtt_client_ns = step->now - connection->synack_time;
+        connection->rtt_server_ns = tcp_elapsed(connection->syn_time, connection->synack_time);
+        connection->rtt_client_ns = tcp_elapsed(connection->synack_time, step->now);
     }
 }
 
@@ -744,7 +744,7 @@ static void go_on_doubting(struct step *step)
                            segment->ack == step->sender->last_ack;
     const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
     doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
-                   segment->time - doubt->since < TCP_DOUBT_NS;
+                   tcp_elapsed(doubt->since, segment->time) < TCP_DOUBT_NS;
     if (doubt->waits)
         begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
@@ -816,7 +816,7 @@ static void revive(struct step *step)
     if (has(sender, END_TIMED))
         connection->end_kind = FW_END_OPEN;
     const bool may_cross = !has(sender, END_SENT_RST | END_TIMED) &&
-                           !(step->segment->flags & FW_FIN) && step->now - sender->since < TCP_DOUBT_NS;
+                           !(step->segment->flags & FW_FIN) && tcp_elapsed(sender->since, step->now) < TCP_DOUBT_NS;
     if (may_cross)
         begin_doubt(step, sender, has(sender, END_GOT_RST), sender->since, true);
     const enum fw_state alive = (enum fw_state)sender->alive_state;
@@ -1366,7 +1366,12 @@ static void settle_doubt(struct step *step)
         prove(step, end, RCV_ACK_OF_FIN);
         return;
     }
-    close_by_rst(step, end, "received RST", END_GOT_RST);
+    if (connection->doubt.crossed) { /* the take-back is taken back */
+        change_state(step, end, FW_CLOSED, FW_PROOF_INFERRED, true, "had received RST");
+        end->facts |= END_GOT_RST;
+    } else {
+        close_by_rst(step, end, "received RST", END_GOT_RST);
+    }
     connection->end_kind = FW_END_RST;
 }
 

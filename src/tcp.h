@@ -9,6 +9,15 @@
 
 #include "finwait/finwait.h"
 
+/* How long from one time to another; no further than an int64_t goes. */
+static inline int64_t tcp_elapsed(fw_time from, fw_time to)
+{
+    int64_t elapsed;
+    if (__builtin_sub_overflow(to, from, &elapsed))
+        return to > from ? INT64_MAX : INT64_MIN;
+    return elapsed;
+}
+
 /* What the wire can prove of an endpoint: the middle column of the table. */
 enum tcp_proof {
     SND_SYN,

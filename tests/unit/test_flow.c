@@ -276,7 +276,7 @@ START_TEST(listeners_come_with_most_answers_first_then_by_address_and_port)
     for (size_t i = 0; i < 3; i++)
         for (unsigned n = 0; n < answers[i]; n++) {
             const struct fw_identity identity = { .id = n, .server = servers[i] };
-            ck_assert_int_eq(flow_note_listener(table, &identity), 0);
+            ck_assert_int_eq(flow_note_listener(table, &identity, 0), 0);
         }
     struct fw_listener *listeners = flow_listeners(table, &count);
     ck_assert_uint_eq(count, 3);
@@ -295,9 +295,9 @@ START_TEST(a_listener_in_another_vlan_is_another_one)
     struct fw_identity identity = { .server = endpoint(1, 80) };
     size_t count;
 
-    flow_note_listener(table, &identity);
+    flow_note_listener(table, &identity, 0);
     identity.scope.vlan = 3;
-    flow_note_listener(table, &identity);
+    flow_note_listener(table, &identity, 0);
     free(flow_listeners(table, &count));
     ck_assert_uint_eq(count, 2);
     flow_table_destroy(table);
@@ -354,7 +354,7 @@ START_TEST(a_failed_listener_is_an_error_and_no_exit)
         allocations_fail_from(nth);
         for (uint16_t port = 1; port <= 400 && noted == 0; port++) {
             const struct fw_identity identity = { .server = endpoint(1, port) };
-            noted = flow_note_listener(table, &identity);
+            noted = flow_note_listener(table, &identity, 0);
         }
         const bool failed = allocations_have_failed();
         allocations_fail_from(0);
