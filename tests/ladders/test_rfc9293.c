@@ -27,12 +27,13 @@ END_TEST
 /* Recorded at A, where the duplicate is not seen; and at B, where it comes first. */
 START_TEST(figure_8_recovery_from_old_duplicate_syn)
 {
-    ladder_check("A > S  0:0            A SYN_SENT  B -        # B has answered a duplicate before it\n"
-                 "B > S. 0:0 ack -9     B SYN_RECEIVED         note 'bad SYN+ACK'\n"
-                 "A > R  -9:-9          B CLOSED               # to LISTEN, which sends nothing\n"
-                 "B > S. 100:100 ack 1  B SYN_RECEIVED         # A's SYN has arrived\n"
-                 "A > .  1:1 ack 101    A ESTABLISHED B ESTABLISHED\n"
-                 "record open complete  end open\n");
+    ladder_check(
+        "A > S  0:0            A SYN_SENT  B -        # B has answered a duplicate before it\n"
+        "B > S. 0:0 ack -9     B SYN_RECEIVED         note 'bad SYN+ACK'\n"
+        "A > R  -9:-9          B CLOSED               # to LISTEN, which sends nothing\n"
+        "B > S. 100:100 ack 1  B SYN_RECEIVED         # A's SYN has arrived\n"
+        "A > .  1:1 ack 101    A ESTABLISHED B ESTABLISHED\n"
+        "record open complete  end open\n");
     ladder_check("A > S  -10:-10        A SYN_SENT  B -        # the old duplicate\n"
                  "B > S. 0:0 ack -9     B SYN_RECEIVED\n"
                  "A > R  -9:-9          A CLOSED    B CLOSED\n"

@@ -9,8 +9,7 @@
 #include "finwait/finwait.h"
 #include "observer.h"
 
-/* ----------------------------------------------------------------------------------- a tracker --
- */
+/* ----------------------------------------------------------------------------- a tracker -- */
 
 struct run {
     struct fw_tracker_options options;
@@ -122,8 +121,7 @@ static void client_is(const struct run *run, uint64_t id, enum fw_state state, c
     ck_assert_int_eq(observed(run, id)->mark[FW_CLIENT], mark);
 }
 
-/* -------------------------------------------------------------------------------------- timers --
- */
+/* -------------------------------------------------------------------------------- timers -- */
 
 START_TEST(defaults_are_those_of_the_rfc)
 {
@@ -318,8 +316,7 @@ START_TEST(times_at_both_ends_of_their_range_are_harmless)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------------- limits --
- */
+/* -------------------------------------------------------------------------------- limits -- */
 
 START_TEST(max_connections_is_held_exactly)
 {
@@ -498,8 +495,7 @@ START_TEST(memory_that_runs_out_is_an_error_and_no_exit)
 }
 END_TEST
 
-/* ----------------------------------------------------------------------------------- listeners --
- */
+/* ----------------------------------------------------------------------------- listeners -- */
 
 struct listening {
     struct fw_listener listeners[8];
@@ -549,8 +545,7 @@ START_TEST(listeners_outlive_their_connections_and_their_telling_may_stop)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------- hooks, records --
- */
+/* ------------------------------------------------------------------------ hooks, records -- */
 
 static bool hear_each(void *context, const struct fw_connection *connection)
 {
