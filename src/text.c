@@ -235,8 +235,9 @@ char *text_place(char *at, size_t used, size_t column, size_t under, size_t widt
     } else if (used + GAP + columns <= width) {
         at = text_pad(at, used, width - columns);
     } else {
+        const size_t most = columns < width ? width - columns : 1;
         *at++ = '\n';
-        at = text_pad(at, 0, under);
+        at = text_pad(at, 0, under < most ? under : most);
     }
     memcpy(at, note, length);
     return at + length;

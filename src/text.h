@@ -81,7 +81,8 @@ char *text_pad(char *at, size_t used, size_t width);
 
 /* Puts a note at a column of a line of which `used` columns are taken. If it does not fit into
  * `width` there (0: everything fits), as far to the left as it has to be, or on a line of its own
- * under column `under`. Nothing where length is 0. At most `column` + `width` + length + 1. */
+ * under column `under`, or before it. Nothing where length is 0. At most `column` + `width` +
+ * length + 1. */
 char *text_place(char *at, size_t used, size_t column, size_t under, size_t width, const char *note,
                  size_t length);
 

@@ -729,6 +729,16 @@ static void print_story(struct view *view, const struct story *story, fw_time no
     print_outcome(view, &story->connection, now);
 }
 
+static void print_nobody(struct view *view, const struct summary *summary)
+{
+    const unsigned long long id = view->options->show_id, last = summary->tracker.connections;
+
+    out_printf(view->out, "There is no connection #%llu", id);
+    if (last > 0 && id > last)
+        out_printf(view->out, ": the last one is #%llu", last);
+    out_text(view->out, last > 0 ? ".\n" : ": there are none.\n");
+}
+
 static void finish(struct view *view, const struct summary *summary)
 {
     bool any = false;
@@ -744,9 +754,9 @@ static void finish(struct view *view, const struct summary *summary)
     if (any)
         return;
     if (view->options->show_id)
-        out_printf(view->out, "There is no connection #%llu. ",
-                   (unsigned long long)view->options->show_id);
-    summary_print(view->out, view->options, summary, false);
+        print_nobody(view, summary);
+    else
+        summary_print(view->out, view->options, summary, false);
 }
 
 const struct view_ops view_show = {

@@ -74,9 +74,9 @@ def print_failure(entry):
         text = (entry.get(stream) or "").rstrip()
         if text:
             lines = text.splitlines()
-            if len(lines) > 200:
-                lines = lines[:100] + [f"... {len(lines) - 200} lines ..."] + lines[-100:]
-            print("\n".join(lines))
+            if len(lines) > 120:
+                lines = lines[:60] + [f"... {len(lines) - 120} lines ..."] + lines[-60:]
+            print("\n".join(line if len(line) <= 300 else line[:300] + "..." for line in lines))
 
 
 def main():

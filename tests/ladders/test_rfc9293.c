@@ -56,7 +56,7 @@ START_TEST(figure_9_half_open_connection_discovery)
                  "B > S. 9000:9000 ack 5001  B SYN_RECEIVED\n"
                  "A > .  5001:5001 ack 9001  A ESTABLISHED  B ESTABLISHED\n"
                  "count connections 2\n"
-                 "record 1 open complete  end rst  closed_by A  state A CLOSED*  state B CLOSED\n"
+                 "record 1 open complete  end rst  closed_by A  state A CLOSED  state B CLOSED\n"
                  "record 2 open complete  end open  client A\n");
 }
 END_TEST
