@@ -751,6 +751,18 @@ START_TEST(case_24_fin_then_rst_of_the_same_side)
 }
 END_TEST
 
+START_TEST(case_24_rst_in_doubt_is_told_with_its_own_frame)
+{
+    ladder_check(
+        "established\n"
+        "A > P. 1:11 ack 1        silent\n"
+        "A > R. 11:11 ack 1       A CLOSED               # are the data there?\n"
+        "B > .  1:1 ack 11        A CLOSED  B any         # they are; it crossed the RST\n"
+        "after 5s                 B CLOSED                # by the RST, not by its own ACK\n"
+        "record end rst  closed_by A\n");
+}
+END_TEST
+
 START_TEST(case_25_exact_rst_ends_time_wait)
 {
     ladder_check("established\n"
@@ -856,6 +868,30 @@ START_TEST(case_27_reuse_with_the_roles_swapped)
                  "count connections 2\n"
                  "record 1 end reused\n"
                  "record 2 open complete  client B\n");
+}
+END_TEST
+
+START_TEST(case_27_every_state_of_an_end_that_holds_the_old_connection_is_told)
+{
+    ladder_check(
+        "established\n"
+        "A > R  1:1                 A CLOSED  B CLOSED\n"
+        "A > S  5000:5000           A SYN_SENT  B -\n"
+        "B > .  1:1 ack 1 delay 1s  A any  B any          # the RST did not arrive\n"
+        "B > R  900:900             A any  B any          # leaves it for -, or for nothing\n"
+        "B > R. 1:1 ack 5001        A CLOSED  B CLOSED*\n"
+        "count connections 2\n");
+    ladder_check("established\n"
+                 "A > R  1:1                 A CLOSED  B CLOSED\n"
+                 "A > S  5000:5000           A SYN_SENT  B -\n"
+                 "B > .  1:1 ack 1 delay 1s  A any  B any\n"
+                 "A > R  1:1                 A SYN_SENT  B CLOSED*\n"
+                 "A > S  5000:5000 delay 1s  A SYN_SENT  B any\n"
+                 "B > S. 7000:7000 ack 5001  B SYN_RECEIVED\n"
+                 "A > .  5001:5001 ack 7001  A ESTABLISHED  B ESTABLISHED\n"
+                 "count connections 2\n"
+                 "record 1 open complete  end rst\n"
+                 "record 2 open complete  end open\n");
 }
 END_TEST
 
@@ -1132,6 +1168,7 @@ int main(void)
         case_23_data_after_close_draws_a_rst,
         case_24_close_with_unread_data_or_without_linger_resets,
         case_24_fin_then_rst_of_the_same_side,
+        case_24_rst_in_doubt_is_told_with_its_own_frame,
         case_25_exact_rst_ends_time_wait,
         case_26_late_packets_belong_to_the_old_connection,
         case_26_a_tombstone_is_forgotten_after_2msl,
@@ -1139,6 +1176,7 @@ int main(void)
         case_27_end_in_time_wait_is_unchanged_until_it_answers_the_syn,
         case_27_end_in_time_wait_refuses_a_lower_number,
         case_27_reuse_with_the_roles_swapped,
+        case_27_every_state_of_an_end_that_holds_the_old_connection_is_told,
         case_27_syn_to_a_closed_tuple_is_a_new_connection_at_once,
         case_28_midstream_start_is_established_by_inference,
         case_28_fin_first_is_fin_wait_1_by_inference,
