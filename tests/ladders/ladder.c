@@ -26,6 +26,7 @@ enum { LANES = 4 };
 struct lane {
     bool used;
     uint16_t vlan;
+    uint64_t id;                      /* of its connection */
     struct picture_state expected[2]; /* by enum picture_end */
 };
 
@@ -52,7 +53,7 @@ struct run {
     enum fw_note note;
 };
 
-/* ------------------------------------------------------------------------------- failures -- */
+/* ------------------------------------------------------------------------------ failures -- */
 
 static void finish_run(struct run *run)
 {
@@ -92,7 +93,7 @@ static const char *state_text(enum fw_state state, char mark, char text[24])
     return text;
 }
 
-/* ------------------------------------------------------------------------------ listening -- */
+/* ----------------------------------------------------------------------------- listening -- */
 
 static struct fw_endpoint endpoint_of(const struct run *run, enum picture_end end)
 {
@@ -157,7 +158,7 @@ static const struct fw_hooks hooks = { .step = hear_step,
                                        .segment = hear_segment,
                                        .end = hear_end };
 
-/* -------------------------------------------------------------------------------- a segment -- */
+/* ----------------------------------------------------------------------------- a segment -- */
 
 static uint32_t absolute(const struct picture_number *number, uint32_t isn)
 {
@@ -194,7 +195,7 @@ static void feed(struct run *run, const struct fw_segment *segment)
         disagree(run, "fw_tracker_feed: out of memory");
 }
 
-/* --------------------------------------------------------------------------- after a line -- */
+/* -------------------------------------------------------------------------- after a line -- */
 
 static struct lane *lane_of(struct run *run, uint16_t vlan)
 {
@@ -228,9 +229,19 @@ static void check_corrected(struct run *run, int end, bool expected)
                  corrected ? "corrected" : "not corrected");
 }
 
+/* The old connection's record comes before the new one's first event. */
+static void check_succession(struct run *run, struct lane *lane)
+{
+    if (lane->id != 0 && lane->id != run->id && !run->observer.connections[lane->id - 1].ended)
+        disagree(run, "  expected  the record of #%" PRIu64 " before #%" PRIu64 " begins", lane->id,
+                 run->id);
+    lane->id = run->id;
+}
+
 static void check_states(struct run *run, const struct picture_line *line)
 {
     struct lane *lane = lane_of(run, run->vlan);
+    check_succession(run, lane);
     const struct observed *observed = &run->observer.connections[run->id - 1];
     char want[2][24], got[2][24];
     bool same = true;
@@ -541,7 +552,7 @@ static void check_sums(struct run *run)
         disagree(run, "  broken rule: %s", run->observer.fault);
 }
 
-/* -------------------------------------------------------------------------------- a run -- */
+/* --------------------------------------------------------------------------------- a run -- */
 
 static void read_option(struct run *run, const struct picture_line *line,
                         struct fw_tracker_options *options)
@@ -600,7 +611,7 @@ static void run_variant(struct picture *picture, const struct variant *variant)
     finish_run(&run);
 }
 
-/* ----------------------------------------------------------------------------- variants -- */
+/* ------------------------------------------------------------------------------ variants -- */
 
 static bool is_left_out(const struct picture *picture, const char *name, bool print)
 {

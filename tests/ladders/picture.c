@@ -58,7 +58,7 @@ int64_t picture_duration(const char *word)
     return (int64_t)(number * scale);
 }
 
-/* ------------------------------------------------------------------------------- segments -- */
+/* ------------------------------------------------------------------------------ segments -- */
 
 static uint16_t read_flags(const struct words *words, const char *letters)
 {
@@ -231,7 +231,7 @@ static void read_established(struct picture *picture, struct words *words,
     }
 }
 
-/* ---------------------------------------------------------------------------------- lines -- */
+/* --------------------------------------------------------------------------------- lines -- */
 
 static void read_plain(struct words *words, struct picture_line *line, enum picture_kind kind)
 {

@@ -3,7 +3,7 @@
 #include "ladder.h"
 #include "unit.h"
 
-/* -------------------------------------------------------------------------------- the rules -- */
+/* ----------------------------------------------------------------------------- the rules -- */
 
 START_TEST(syn_ack_sent_again_takes_the_ack_of_the_syn_back)
 {
@@ -90,8 +90,7 @@ START_TEST(window_scale_of_one_side_only_is_none)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------- RST --
- */
+/* ----------------------------------------------------------------------------------- RST -- */
 
 START_TEST(exact_rst_closes_both)
 {
@@ -183,8 +182,7 @@ START_TEST(lone_rst_makes_no_connection)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------ opening --
- */
+/* ------------------------------------------------------------------------------- opening -- */
 
 START_TEST(case_1_syn_sent_again_is_the_same_attempt_whatever_the_gap)
 {
@@ -423,8 +421,7 @@ START_TEST(case_14_syn_with_fin_proves_syn_sent_and_nothing_else)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------- established --
- */
+/* --------------------------------------------------------------------------- established -- */
 
 START_TEST(case_15_challenge_ack_and_rst_kill_the_old_connection)
 {
@@ -466,6 +463,18 @@ START_TEST(case_15_client_that_goes_on_did_not_send_the_syn)
                  "B > S  5000:5000           B SYN_SENT?         # from the passive side\n"
                  "A > .  1:1 ack 1           silent\n"
                  "B > P. 1:11 ack 1          B ESTABLISHED corrected\n");
+}
+END_TEST
+
+START_TEST(case_15_what_comes_after_the_syn_timer_of_the_new_attempt_is_told)
+{
+    ladder_check("established\n"
+                 "B > S. 0:0 ack 1 delay 1s  B SYN_RECEIVED corrected\n"
+                 "A > S  5000:5000           A SYN_SENT?\n"
+                 "after 80s                  A CLOSED~  B CLOSED~\n"
+                 "B > S. 0:0 ack 1 delay 1s  B SYN_RECEIVED corrected\n"
+                 "A > S. 0:0 ack 1           A any      B any     # no state without a transition\n"
+                 "A > .  1:1 ack 1           A any      B any\n");
 }
 END_TEST
 
@@ -585,8 +594,7 @@ START_TEST(case_18_ack_of_one_unseen_number_may_be_of_a_fin_or_a_byte)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------ closing --
- */
+/* ------------------------------------------------------------------------------- closing -- */
 
 START_TEST(case_19_ordinary_close_by_either_side)
 {
@@ -743,6 +751,18 @@ START_TEST(case_24_fin_then_rst_of_the_same_side)
 }
 END_TEST
 
+START_TEST(case_24_rst_in_doubt_is_told_with_its_own_frame)
+{
+    ladder_check(
+        "established\n"
+        "A > P. 1:11 ack 1        silent\n"
+        "A > R. 11:11 ack 1       A CLOSED               # are the data there?\n"
+        "B > .  1:1 ack 11        A CLOSED  B any         # they are; it crossed the RST\n"
+        "after 5s                 B CLOSED                # by the RST, not by its own ACK\n"
+        "record end rst  closed_by A\n");
+}
+END_TEST
+
 START_TEST(case_25_exact_rst_ends_time_wait)
 {
     ladder_check("established\n"
@@ -851,6 +871,30 @@ START_TEST(case_27_reuse_with_the_roles_swapped)
 }
 END_TEST
 
+START_TEST(case_27_every_state_of_an_end_that_holds_the_old_connection_is_told)
+{
+    ladder_check(
+        "established\n"
+        "A > R  1:1                 A CLOSED  B CLOSED\n"
+        "A > S  5000:5000           A SYN_SENT  B -\n"
+        "B > .  1:1 ack 1 delay 1s  A any  B any          # the RST did not arrive\n"
+        "B > R  900:900             A any  B any          # leaves it for -, or for nothing\n"
+        "B > R. 1:1 ack 5001        A CLOSED  B CLOSED*\n"
+        "count connections 2\n");
+    ladder_check("established\n"
+                 "A > R  1:1                 A CLOSED  B CLOSED\n"
+                 "A > S  5000:5000           A SYN_SENT  B -\n"
+                 "B > .  1:1 ack 1 delay 1s  A any  B any\n"
+                 "A > R  1:1                 A SYN_SENT  B CLOSED*\n"
+                 "A > S  5000:5000 delay 1s  A SYN_SENT  B any\n"
+                 "B > S. 7000:7000 ack 5001  B SYN_RECEIVED\n"
+                 "A > .  5001:5001 ack 7001  A ESTABLISHED  B ESTABLISHED\n"
+                 "count connections 2\n"
+                 "record 1 open complete  end rst\n"
+                 "record 2 open complete  end open\n");
+}
+END_TEST
+
 START_TEST(case_27_syn_to_a_closed_tuple_is_a_new_connection_at_once)
 {
     ladder_check("established\n"
@@ -865,8 +909,7 @@ START_TEST(case_27_syn_to_a_closed_tuple_is_a_new_connection_at_once)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------ capture --
- */
+/* ------------------------------------------------------------------------------- capture -- */
 
 START_TEST(case_28_midstream_start_is_established_by_inference)
 {
@@ -945,6 +988,11 @@ START_TEST(case_31_clocks_never_run_back)
                  "after 339s                      silent\n"
                  "after 2s                        A CLOSED~\n"
                  "record end fin\n");
+    ladder_check(
+        "established\n"
+        "A > F. 1:1 ack 1 delay 10s      A FIN_WAIT_1\n"
+        "B > F. 1:1 ack 2 delay -5s      B LAST_ACK           # not in ESTABLISHED for -5 s\n"
+        "A > .  2:2 ack 2 delay -20s     A TIME_WAIT  B CLOSED\n");
 }
 END_TEST
 
@@ -1014,8 +1062,7 @@ START_TEST(case_35_evicted_is_not_closed)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------- timers --
- */
+/* -------------------------------------------------------------------------------- timers -- */
 
 START_TEST(timers_of_linux_end_time_wait_and_an_orphan_after_60_seconds)
 {
@@ -1102,6 +1149,7 @@ int main(void)
         case_15_challenge_ack_and_rst_kill_the_old_connection,
         case_15_syn_ack_to_the_new_isn_shows_that_the_old_one_was_forgotten,
         case_15_client_that_goes_on_did_not_send_the_syn,
+        case_15_what_comes_after_the_syn_timer_of_the_new_attempt_is_told,
         case_16_segment_without_ack_is_dropped,
         case_16_ack_of_what_was_never_sent_is_dropped,
         case_16_segment_out_of_the_window_is_dropped_with_its_fin,
@@ -1120,6 +1168,7 @@ int main(void)
         case_23_data_after_close_draws_a_rst,
         case_24_close_with_unread_data_or_without_linger_resets,
         case_24_fin_then_rst_of_the_same_side,
+        case_24_rst_in_doubt_is_told_with_its_own_frame,
         case_25_exact_rst_ends_time_wait,
         case_26_late_packets_belong_to_the_old_connection,
         case_26_a_tombstone_is_forgotten_after_2msl,
@@ -1127,6 +1176,7 @@ int main(void)
         case_27_end_in_time_wait_is_unchanged_until_it_answers_the_syn,
         case_27_end_in_time_wait_refuses_a_lower_number,
         case_27_reuse_with_the_roles_swapped,
+        case_27_every_state_of_an_end_that_holds_the_old_connection_is_told,
         case_27_syn_to_a_closed_tuple_is_a_new_connection_at_once,
         case_28_midstream_start_is_established_by_inference,
         case_28_fin_first_is_fin_wait_1_by_inference,

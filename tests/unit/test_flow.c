@@ -46,8 +46,7 @@ static struct flow *find(struct flow_table *table, unsigned n)
     return flow_find(table, &key, flow_hash(table, &key));
 }
 
-/* --------------------------------------------------------------------------------------- keys --
- */
+/* ---------------------------------------------------------------------------------- keys -- */
 
 START_TEST(both_directions_have_one_key_and_the_lower_end_first)
 {
@@ -154,8 +153,7 @@ START_TEST(another_hash_key_gives_other_hashes)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------------- table --
- */
+/* --------------------------------------------------------------------------------- table -- */
 
 START_TEST(flows_are_found_until_they_are_removed)
 {
@@ -232,8 +230,7 @@ START_TEST(sorted_is_in_order_of_id)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------- queues --
- */
+/* -------------------------------------------------------------------------------- queues -- */
 
 START_TEST(queues_give_the_oldest_first)
 {
@@ -262,8 +259,7 @@ START_TEST(queues_give_the_oldest_first)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------- listeners --
- */
+/* ----------------------------------------------------------------------------- listeners -- */
 
 START_TEST(listeners_come_with_most_answers_first_then_by_address_and_port)
 {
@@ -304,8 +300,7 @@ START_TEST(a_listener_in_another_vlan_is_another_one)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------ out of memory --
- */
+/* ------------------------------------------------------------------------- out of memory -- */
 
 /* Memory runs out at every allocation in turn: what was there stays, nothing exits. */
 static void run_out(bool interop)

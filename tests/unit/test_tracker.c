@@ -9,8 +9,7 @@
 #include "finwait/finwait.h"
 #include "observer.h"
 
-/* ----------------------------------------------------------------------------------- a tracker --
- */
+/* ----------------------------------------------------------------------------- a tracker -- */
 
 struct run {
     struct fw_tracker_options options;
@@ -122,8 +121,7 @@ static void client_is(const struct run *run, uint64_t id, enum fw_state state, c
     ck_assert_int_eq(observed(run, id)->mark[FW_CLIENT], mark);
 }
 
-/* -------------------------------------------------------------------------------------- timers --
- */
+/* -------------------------------------------------------------------------------- timers -- */
 
 START_TEST(defaults_are_those_of_the_rfc)
 {
@@ -318,8 +316,7 @@ START_TEST(times_at_both_ends_of_their_range_are_harmless)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------------- limits --
- */
+/* -------------------------------------------------------------------------------- limits -- */
 
 START_TEST(max_connections_is_held_exactly)
 {
@@ -498,8 +495,7 @@ START_TEST(memory_that_runs_out_is_an_error_and_no_exit)
 }
 END_TEST
 
-/* ----------------------------------------------------------------------------------- listeners --
- */
+/* ----------------------------------------------------------------------------- listeners -- */
 
 struct listening {
     struct fw_listener listeners[8];
@@ -549,8 +545,7 @@ START_TEST(listeners_outlive_their_connections_and_their_telling_may_stop)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------- hooks, records --
- */
+/* ------------------------------------------------------------------------ hooks, records -- */
 
 static bool hear_each(void *context, const struct fw_connection *connection)
 {
@@ -733,8 +728,7 @@ START_TEST(every_segment_is_in_one_record_but_lone_rsts)
 }
 END_TEST
 
-/* A number may be missing: of an attempt that turned out to be none. */
-START_TEST(ids_count_from_1_in_order_of_first_packet)
+START_TEST(ids_are_in_order_of_first_packet)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct run run = run_for(seed);
@@ -749,10 +743,26 @@ START_TEST(ids_count_from_1_in_order_of_first_packet)
                 continue;
             ck_assert_msg(record->first_frame > first_frame,
                           "seed %" PRIu64 ": #%" PRIu64 " begins in frame %" PRIu64
-                          ", the one before it in %" PRIu64,
+                          ", one before it in %" PRIu64,
                           seed, id, record->first_frame, first_frame);
             first_frame = record->first_frame;
         }
+        run_stop(&run);
+    }
+}
+END_TEST
+
+START_TEST(ids_have_no_gaps)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct run run = run_for(seed);
+        run_start(&run);
+        compose_input(seed);
+        feed_input(&run, SEGMENTS, 64);
+        fw_tracker_finish(run.tracker);
+        for (uint64_t id = 1; id <= run.observer.count; id++)
+            ck_assert_msg(observed(&run, id)->ended, "seed %" PRIu64 ": there is no #%" PRIu64,
+                          seed, id);
         run_stop(&run);
     }
 }
@@ -893,7 +903,8 @@ int main(void)
         one_endpoint_at_both_ends_is_harmless,
         a_state_moves_along_the_table_by_reset_or_is_marked,
         every_segment_is_in_one_record_but_lone_rsts,
-        ids_count_from_1_in_order_of_first_packet,
+        ids_are_in_order_of_first_packet,
+        ids_have_no_gaps,
         events_are_the_same_bytes_for_any_hash_key_and_batch_size,
         events_of_a_prefix_are_a_prefix_of_the_events,
         records_agree_with_what_was_told,
