@@ -151,7 +151,7 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
     const enum fw_state from = (enum fw_state)end->state;
     if (from == to)
         return;
-    if (to == FW_CLOSED && !has(end, END_RESTARTED))
+    if (to == FW_CLOSED && from != FW_UNKNOWN && !has(end, END_RESTARTED))
         end->alive_state = (uint8_t)from;
     end->state = (uint8_t)to;
     end->facts &= ~(unsigned)(END_INFERRED | END_TIMED);
@@ -317,8 +317,10 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
 {
     sender->last_seq = segment->seq;
-    if (segment->ack != sender->last_ack)
-        sender->prev_ack = sender->last_ack;
+    if ((segment->flags & FW_ACK) && segment->ack != sender->last_ack)
+        sender->prev_ack = has(sender, END_SENT_ACK) ? sender->last_ack : segment->ack;
+    if (segment->flags & FW_ACK)
+        sender->facts |= END_SENT_ACK;
     sender->last_ack = segment->ack;
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
@@ -407,6 +409,20 @@ static void set_iss(struct tcp_end *end, uint32_t iss, uint32_t nxt)
     end->iss = iss;
     end->nxt = nxt;
     end->facts |= END_HAS_ISS | END_HAS_NXT;
+}
+
+/* It has answered in this connection: what it was in the one before is over. */
+static void leave_connection_before(struct step *step, struct tcp_end *end)
+{
+    if (!has(end, END_OUTLIVES))
+        return;
+    if (end->state != FW_UNKNOWN)
+        change_state(step, end, FW_CLOSED, FW_PROOF_INFERRED, false, "left the connection before");
+    path_truncate(end, 0);
+    end->facts &= ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST);
+    end->state = FW_UNKNOWN;
+    end->alive_state = FW_UNKNOWN;
+    end->proved = 0;
 }
 
 static void note_established(struct step *step)
@@ -499,8 +515,10 @@ static void take_syn_ack(struct step *step)
     struct tcp_end *sender = step->sender, *receiver = step->receiver;
     const uint32_t nxt = segment->seq + 1 + segment->payload_bytes;
 
-    if (receiver->state == FW_UNKNOWN && !has(receiver, END_HAS_ISS))
+    if (receiver->state == FW_UNKNOWN && !has(receiver, END_HAS_ISS)) {
+        leave_connection_before(step, receiver);
         infer_client_syn(step, receiver, segment->ack);
+    }
     const bool acks = acks_syn_of(segment, receiver);
     if (!acks) {
         note(step, FW_NOTE_BAD_SYNACK);
@@ -585,8 +603,10 @@ static void infer_missed_handshake(struct step *step)
         prove(step, receiver, RCV_ACK_OF_SYN);
     }
     if (sender->state != FW_SYN_RECEIVED || connection->fast_open || connection->simultaneous ||
-        step->from != FW_SERVER || sequence_end(segment) == segment->seq ||
-        !acks_syn_of(segment, receiver))
+        step->from != FW_SERVER || sequence_end(segment) == segment->seq)
+        return;
+    const bool unseen = !has(receiver, END_SEEN) && after(segment->ack, receiver->iss);
+    if (!unseen && !acks_syn_of(segment, receiver))
         return;
     if (receiver->state == FW_SYN_SENT)
         prove_as(step, receiver, SND_ACK_OF_SYN, FW_PROOF_INFERRED);
@@ -606,7 +626,7 @@ static enum rst_answer classify_rst(const struct step *step)
 
     switch ((enum fw_state)receiver->state) {
     case FW_UNKNOWN:
-        return RST_EXACT;
+        return !has(receiver, END_OUTLIVES) || seq == receiver->rcv ? RST_EXACT : RST_OUTSIDE;
     case FW_CLOSED:
     case FW_LISTEN:
     case FW_STATE_COUNT:
@@ -672,6 +692,8 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
 {
     const struct tcp_end *sender = step->sender, *receiver = step->receiver;
     const uint32_t seq = step->segment->seq;
+    if (has(sender, END_OUTLIVES))
+        return true; /* nothing in this connection has made it send a RST */
     if (sender->state == FW_UNKNOWN)
         return answer == RST_EXACT;
     if (has(sender, END_RESTARTED))
@@ -685,7 +707,7 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
         !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
-    return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
+    return answer == RST_EXACT || (has(receiver, END_SENT_ACK) && !(step->segment->flags & FW_ACK) &&
                                    (seq == receiver->last_ack || seq == receiver->prev_ack) &&
                                    receiver->state != FW_UNKNOWN);
 }
@@ -745,13 +767,14 @@ static void take_rst(struct step *step)
     }
     if (answer == RST_UNSETTLED)
         begin_doubt(step, receiver, true, step->now, false);
-    if (answer == RST_EXACT && receiver->state != FW_UNKNOWN)
+    if (answer == RST_EXACT && (receiver->state != FW_UNKNOWN || has(receiver, END_OUTLIVES)))
         close_by_rst(step, receiver, "received RST", END_GOT_RST);
     if (answer == RST_IN_WINDOW && !aborts)
         note(step, FW_NOTE_RST_CHALLENGED);
     else if (answer == RST_OUTSIDE && !aborts)
         note(step, FW_NOTE_RST_IGNORED);
-    if (step->result->count == 0 || was_over)
+    if (step->result->count == 0 || was_over || has(sender, END_OUTLIVES) ||
+        has(receiver, END_OUTLIVES))
         return;
     connection->cause = cause;
     connection->end_kind = FW_END_RST;
@@ -907,7 +930,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     sent_ack_of_fin(step, end, seq);
     if (!reaches_peer || proved(peer, RCV_ACK_OF_FIN))
         return;
-    if (peer->state != FW_FIN_WAIT_1 || !held)
+    if (peer->state != FW_FIN_WAIT_1 || !(held || has(peer, END_HELD_ACK | END_HELD_BEHIND)))
         prove(step, peer, RCV_ACK_OF_FIN);
     else if (proved(end, SND_FIN) || step->gap == 1)
         hold_ack(step, peer, END_HELD_BEHIND);
@@ -953,8 +976,9 @@ static void send_fin(struct step *step)
     if (has(sender, END_ACKED_FIN) && after(sender->ack_fin_seq, fin_seq)) {
         sender->proved |= 1u << SND_FIN;
         correct(step, sender, "sent FIN again: it had closed first");
-    } else {
-        prove(step, sender, SND_FIN);
+    } else { /* a FIN first, and what its sender was before, is inferred: states.md 28 */
+        const bool first = connection->midstream && !has(sender, END_SEEN);
+        prove_as(step, sender, SND_FIN, first ? FW_PROOF_INFERRED : FW_PROOF_SEGMENT);
     }
     /* The peer's ACK of it may have been seen before it (states.md 18). */
     if (has(receiver, END_HAS_RCV) && after(receiver->rcv, fin_seq)) {
@@ -975,7 +999,6 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
     if (segment->seq == pending && one && sequence_end(segment) == segment->seq)
         return; /* a lost FIN or a lost byte: hold both */
     if (!before(segment->seq, pending)) {
-        sender->bytes += pending - old_nxt;
         step->connection->lossy = true;
         note(step, FW_NOTE_GAP);
     }
@@ -988,6 +1011,7 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
             receiver->facts &= ~(unsigned)END_FIN_DOUBTED;
             unprove(receiver, SND_FIN);
             receiver->nxt = receiver->fin_seq;
+            step->connection->closed_by = FW_CLOSED_BY_NONE;
             correct(step, receiver, "its FIN acknowledged what was never sent");
         }
     }
@@ -1008,12 +1032,17 @@ static void advance_nxt(struct step *step)
         note(step, FW_NOTE_RETRANSMISSION);
         sender->retransmits++;
     }
-    if (segment->payload_bytes > 0 && after(data_end, sender->nxt)) {
-        sender->bytes += data_end - sender->nxt;
-        sender->nxt = data_end;
-    } else if (after(data_end, sender->nxt)) {
-        sender->nxt = data_end; /* a pure ACK from beyond: the capture missed what came before */
-    }
+    /* A pure ACK from beyond: the capture missed what came before, bytes, unless it is one number. */
+    const uint32_t news = after(data_end, sender->nxt) ? data_end - sender->nxt : 0;
+    if (segment->payload_bytes > 0 && news > 0 && has(sender, END_GAP_ONE))
+        sender->bytes++;
+    if (news == 1 && segment->payload_bytes == 0)
+        sender->facts |= END_GAP_ONE;
+    else
+        sender->bytes += news;
+    if (segment->payload_bytes > 0)
+        sender->facts &= ~(unsigned)END_GAP_ONE;
+    sender->nxt += news;
     if ((segment->flags & FW_FIN) && after(data_end + 1, sender->nxt))
         sender->nxt = data_end + 1;
 }
@@ -1070,6 +1099,30 @@ static void start_midstream(struct step *step)
     }
 }
 
+/* It has the numbers of the connection before, which the server has yet to leave. */
+static bool is_of_connection_before(const struct step *step)
+{
+    const struct tcp_end *sender = step->sender;
+    return has(sender, END_OUTLIVES) ||
+           (has(step->receiver, END_OUTLIVES) && step->segment->seq != sender->nxt);
+}
+
+/* The server answers with them: it is still where it was (states.md 15, 27). */
+static void outlive(struct step *step)
+{
+    struct tcp_end *sender = step->sender;
+    note(step, FW_NOTE_BAD_ACK);
+    if (!has(sender, END_OUTLIVES))
+        return;
+    if (!is_synchronised((enum fw_state)sender->state))
+        change_state(step, sender, (enum fw_state)sender->alive_state, FW_PROOF_INFERRED, false,
+                     "still holds the connection before");
+    sender->rcv = step->segment->ack;
+    sender->facts |= END_HAS_RCV;
+    if (step->segment->flags & FW_FIN)
+        prove_as(step, sender, SND_FIN, FW_PROOF_INFERRED);
+}
+
 static void take_segment(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
@@ -1080,6 +1133,11 @@ static void take_segment(struct step *step)
         note(step, FW_NOTE_NO_ACK);
         return;
     }
+    if (is_of_connection_before(step)) {
+        outlive(step);
+        return;
+    }
+    leave_connection_before(step, receiver);
     learn_iss_from_ack(step);
     infer_missed_handshake(step);
     if (sender->state == FW_SYN_SENT && has(receiver, END_HAS_ISS) && !acks_syn_of(segment, receiver) &&
@@ -1092,9 +1150,6 @@ static void take_segment(struct step *step)
         return;
     if (sender->state == FW_UNKNOWN && receiver->state == FW_SYN_SENT) {
         note(step, FW_NOTE_BAD_ACK); /* an old connection answers the SYN: states.md 15 */
-        if (sender->alive_state != FW_UNKNOWN)
-            change_state(step, sender, (enum fw_state)sender->alive_state, FW_PROOF_INFERRED, false,
-                         "still holds the connection before: the RST did not arrive");
         return;
     }
     if (!is_stale(step))
@@ -1141,7 +1196,10 @@ static void take_segment(struct step *step)
     if (segment->flags & FW_FIN) {
         if (doubted && !proved(sender, SND_FIN))
             sender->facts |= END_FIN_DOUBTED;
-        send_fin(step);
+        if (taken == OLD && !proved(sender, SND_FIN))
+            note(step, FW_NOTE_OUT_OF_WINDOW); /* from before what it has sent: no FIN of its own */
+        else
+            send_fin(step);
     }
     sender->window = (uint32_t)segment->window_raw << window_shift(sender, receiver);
     sender->facts &= ~(unsigned)END_WINDOW_ZERO;
@@ -1175,6 +1233,9 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
             return; /* an ACK or a RST once more says nothing more, and may be another one */
     }
 
+    if ((segment->flags & FW_SYN) || acks_syn_of(segment, step.receiver))
+        leave_connection_before(&step, step.sender);
+
     /* RFC 9293 section 3.10.7.4: RST, SYN, ACK, FIN. */
     if (segment->flags & FW_RST) {
         take_rst(&step);
@@ -1204,8 +1265,14 @@ static bool is_own_syn(const struct tcp_end *sender, const struct fw_segment *sy
 
 void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before)
 {
-    if (has(before, END_GOT_RST) && before->state == FW_CLOSED)
-        next->end[side].alive_state = before->alive_state;
+    struct tcp_end *end = &next->end[side];
+    const bool done = before->state == FW_CLOSED || before->state == FW_UNKNOWN;
+    const enum fw_state alive = (enum fw_state)(done ? before->alive_state : before->state);
+    if (alive == FW_UNKNOWN || has(before, END_RESTARTED | END_SENT_RST))
+        return;
+    end->facts |= END_OUTLIVES;
+    end->alive_state = (uint8_t)alive;
+    end->rcv = before->rcv;
 }
 
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
@@ -1346,13 +1413,14 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
         return TCP_SYN_SAME; /* simultaneous open, split handshake */
 
     const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
+    const bool unanswered = peer == FW_UNKNOWN && state != FW_CLOSED;
     /* The SYN reaches an end that still holds the old connection: its answer decides. */
     if (peer == FW_TIME_WAIT)
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
         return TCP_SYN_NEW;
     if (dead)
-        return peer == FW_UNKNOWN ? TCP_SYN_NEW : TCP_SYN_HOLD;
+        return peer == FW_UNKNOWN && !unanswered ? TCP_SYN_NEW : TCP_SYN_HOLD;
     if (state == FW_SYN_SENT)
         return TCP_SYN_HOLD; /* states.md 2 */
     return TCP_SYN_SUSPECT;  /* states.md 15 */
@@ -1367,7 +1435,7 @@ enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_s
         return classify_bare_syn(connection, from, segment->seq);
     /* A SYN+ACK whose SYN the capture missed, from an end that was done with the old connection. */
     const bool done = (sender->state == FW_CLOSED || sender->state == FW_TIME_WAIT) &&
-                      has(sender, END_SEEN);
+                      has(sender, END_SEEN) && !has(sender, END_OUTLIVES);
     const bool ours = (has(sender, END_HAS_ISS) && sender->iss == segment->seq) ||
                       (has(receiver, END_HAS_ISS) && receiver->iss == segment->ack - 1);
     return done && !ours ? TCP_SYN_NEW : TCP_SYN_SAME;
@@ -1429,8 +1497,8 @@ void tcp_describe(const struct tcp_connection *connection, struct fw_connection 
     const struct tcp_end *server = &connection->end[FW_SERVER];
     record->client_state = describe_state(client);
     record->server_state = describe_state(server);
-    record->client_inferred = has(client, END_INFERRED);
-    record->server_inferred = has(server, END_INFERRED);
+    record->client_inferred = has(client, END_INFERRED) && !has(client, END_RESTARTED);
+    record->server_inferred = has(server, END_INFERRED) && !has(server, END_RESTARTED);
     record->client_timed = has(client, END_TIMED);
     record->server_timed = has(server, END_TIMED);
     record->client_path = client->path;

@@ -56,8 +56,11 @@ enum {
     END_WINDOW_ZERO = 1 << 15,
     END_HELD_BEHIND = 1 << 17, /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
     END_HELD_SYN = 1 << 18,   /* what END_HELD_ACK holds is the ACK of its SYN */
+    END_OUTLIVES = 1 << 20,   /* it may still hold the connection before on this tuple */
     END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
+    END_SENT_ACK = 1 << 22,   /* last_ack and prev_ack hold numbers that it sent */
+    END_GAP_ONE = 1 << 23,    /* one number of it was missed: a FIN or a byte */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
 };
 
@@ -82,7 +85,7 @@ struct tcp_end {
     uint16_t syns, synacks, fins, rsts; /* segments seen, saturating */
     uint8_t proved;           /* 1 << enum tcp_proof */
     uint8_t state;            /* enum fw_state */
-    uint8_t alive_state;      /* state before it was CLOSED, or before END_RESTARTED */
+    uint8_t alive_state;      /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
     uint8_t window_scale;
     /* Identity of the last segment, to tell an exact duplicate. */
     uint16_t last_ip_id, last_checksum;
@@ -154,8 +157,8 @@ enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *segment, struct tcp_result *result);
 
-/* `next` follows a connection on the same tuple: should the RST that closed its end `before` have been
- * lost, `side` of the next one still answers with the old numbers. */
+/* `next` follows a connection on the same tuple, in which `side` was `before`. Until it answers, it may
+ * be there still; also if it was closed there, by what may have been lost. */
 void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before);
 
 /* `from` sent a SYN that may belong to the next connection on this tuple (TCP_SYN_HOLD or _SUSPECT):

@@ -442,18 +442,22 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     struct held *held = flow->held;
     const struct flow_key key = flow->key;
     flow->held = NULL;
-    if (flow->tcp.end[FW_CLIENT].state == FW_SYN_SENT) { /* states.md 2 */
+    if (flow->tcp.end[FW_SERVER].state == FW_UNKNOWN && flow->tcp.open == FW_OPEN_NO_ANSWER &&
+        !tcp_is_over(&flow->tcp)) { /* states.md 2 */
         flow->tcp.open = FW_OPEN_ABANDONED;
         flow->tcp.cause = "abandoned";
         end = FW_END_REUSED;
     }
-    end_flow(tracker, flow, end);
-
     bool from_low;
     struct flow_key same;
     flow_key_of(&held->syns[0], &same, &from_low);
+    const struct tcp_end before = flow->tcp.end[!side_from(flow, from_low)];
+    end_flow(tracker, flow, end);
+
     struct flow *next = start_flow(tracker, &key, flow_hash(tracker->flows, &key), from_low,
                                    &held->syns[0], held->suspect ? 0 : held->id);
+    if (next)
+        tcp_succeed(&next->tcp, !side_from(next, from_low), &before);
     for (size_t i = 0; next && i < held->count; i++)
         take_into(tracker, next, side_from(next, from_low), &held->syns[i]);
     free(held);

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct how {
     const char *finwait, *events;
@@ -19,16 +18,11 @@ static FILE *open_events(struct how *how, FILE *pcap)
     return how->events ? fopen(how->events, "r") : run_finwait(how->finwait, fileno(pcap), stdout);
 }
 
-static void make_truth_path(char *truth_path, size_t size, const char *path)
-{
-    const int stem = (int)strlen(path) - (int)strlen(".pcap");
-    snprintf(truth_path, size, "%.*s.truth.jsonl", stem, path);
-}
-
 static void judge_file(struct how *how, const char *path)
 {
     char truth_path[1024];
-    make_truth_path(truth_path, sizeof(truth_path), path);
+    const int stem = (int)strlen(path) - (int)strlen(".pcap");
+    snprintf(truth_path, sizeof(truth_path), "%.*s.truth.jsonl", stem, path);
     FILE *pcap = fopen(path, "r"), *truth = fopen(truth_path, "r");
     FILE *events = pcap && truth ? open_events(how, pcap) : NULL;
     if (!events) {
@@ -56,13 +50,9 @@ static void judge_directory(struct how *how, const char *directory)
     struct dirent **entries = NULL;
     const int count = scandir(directory, &entries, is_capture, alphasort);
     for (int i = 0; i < count; i++) {
-        char path[1024], truth_path[1024];
+        char path[1024];
         snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-        make_truth_path(truth_path, sizeof(truth_path), path);
-        if (access(truth_path, F_OK) == 0)
-            judge_file(how, path);
-        else
-            printf("%s: has no truth beside it: not judged\n", path);
+        judge_file(how, path);
         free(entries[i]);
     }
     free(entries);
