@@ -1,4 +1,5 @@
-/* Every edge case of docs/states.md, by its number, in its order, and the rules that stand above them. */
+/* Every edge case of docs/states.md, by its number, in its order, and the rules that stand above
+ * them. */
 #include "ladder.h"
 #include "unit.h"
 
@@ -89,7 +90,8 @@ START_TEST(window_scale_of_one_side_only_is_none)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------- RST -- */
+/* ---------------------------------------------------------------------------------------- RST --
+ */
 
 START_TEST(exact_rst_closes_both)
 {
@@ -181,7 +183,8 @@ START_TEST(lone_rst_makes_no_connection)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------ opening -- */
+/* ------------------------------------------------------------------------------------ opening --
+ */
 
 START_TEST(case_1_syn_sent_again_is_the_same_attempt_whatever_the_gap)
 {
@@ -245,10 +248,11 @@ START_TEST(case_4_data_does_for_a_lost_ack)
                  "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
                  "A > P. 1:11 ack 1     A ESTABLISHED  B ESTABLISHED\n"
                  "record open complete\n");
-    ladder_check("A > S  0:0            A SYN_SENT     B -\n"
-                 "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
-                 "A > P. 11:21 ack 1    A ESTABLISHED  B ESTABLISHED    # the first data are lost too\n"
-                 "record open complete\n");
+    ladder_check(
+        "A > S  0:0            A SYN_SENT     B -\n"
+        "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
+        "A > P. 11:21 ack 1    A ESTABLISHED  B ESTABLISHED    # the first data are lost too\n"
+        "record open complete\n");
 }
 END_TEST
 
@@ -419,7 +423,8 @@ START_TEST(case_14_syn_with_fin_proves_syn_sent_and_nothing_else)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------- established -- */
+/* -------------------------------------------------------------------------------- established --
+ */
 
 START_TEST(case_15_challenge_ack_and_rst_kill_the_old_connection)
 {
@@ -580,7 +585,8 @@ START_TEST(case_18_ack_of_one_unseen_number_may_be_of_a_fin_or_a_byte)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------ closing -- */
+/* ------------------------------------------------------------------------------------ closing --
+ */
 
 START_TEST(case_19_ordinary_close_by_either_side)
 {
@@ -727,12 +733,13 @@ START_TEST(case_24_fin_then_rst_of_the_same_side)
                  "B > .  1:1 ack 2         A FIN_WAIT_2  B CLOSE_WAIT\n"
                  "A > R. 2:2 ack 1         A CLOSED  B CLOSED\n"
                  "record end rst  closed_by A\n");
-    ladder_check("established\n"
-                 "A > F. 1:1 ack 1         A FIN_WAIT_1\n"
-                 "A > R. 2:2 ack 1         A CLOSED               # B has not acknowledged the FIN\n"
-                 "after 100ms              silent                 # if it has not arrived it will say so\n"
-                 "after 2s                 B CLOSED\n"
-                 "record end rst  closed_by A\n");
+    ladder_check(
+        "established\n"
+        "A > F. 1:1 ack 1         A FIN_WAIT_1\n"
+        "A > R. 2:2 ack 1         A CLOSED               # B has not acknowledged the FIN\n"
+        "after 100ms              silent                 # if it has not arrived it will say so\n"
+        "after 2s                 B CLOSED\n"
+        "record end rst  closed_by A\n");
 }
 END_TEST
 
@@ -858,17 +865,19 @@ START_TEST(case_27_syn_to_a_closed_tuple_is_a_new_connection_at_once)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------ capture -- */
+/* ------------------------------------------------------------------------------------ capture --
+ */
 
 START_TEST(case_28_midstream_start_is_established_by_inference)
 {
-    ladder_check("A > P. 1:11 ack 1        A ESTABLISHED?  B ESTABLISHED?\n"
-                 "B > .  1:1 ack 11        silent\n"
-                 "A > F. 11:11 ack 1       A FIN_WAIT_1\n"
-                 "B > .  1:1 ack 12        A FIN_WAIT_2    B CLOSE_WAIT\n"
-                 "B > F. 1:1 ack 12        B LAST_ACK\n"
-                 "A > .  12:12 ack 2       A TIME_WAIT     B CLOSED\n"
-                 "record open midstream  midstream yes  dir_by port  end fin  closed_by A  bytes A 10\n");
+    ladder_check(
+        "A > P. 1:11 ack 1        A ESTABLISHED?  B ESTABLISHED?\n"
+        "B > .  1:1 ack 11        silent\n"
+        "A > F. 11:11 ack 1       A FIN_WAIT_1\n"
+        "B > .  1:1 ack 12        A FIN_WAIT_2    B CLOSE_WAIT\n"
+        "B > F. 1:1 ack 12        B LAST_ACK\n"
+        "A > .  12:12 ack 2       A TIME_WAIT     B CLOSED\n"
+        "record open midstream  midstream yes  dir_by port  end fin  closed_by A  bytes A 10\n");
 }
 END_TEST
 
@@ -1005,7 +1014,8 @@ START_TEST(case_35_evicted_is_not_closed)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------- timers -- */
+/* ------------------------------------------------------------------------------------- timers --
+ */
 
 START_TEST(timers_of_linux_end_time_wait_and_an_orphan_after_60_seconds)
 {
