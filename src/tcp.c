@@ -492,8 +492,8 @@ static void take_syn(struct step *step)
 static void take_back_ack_of_syn(struct step *step)
 {
     struct tcp_end *sender = step->sender;
-    if (!proved(sender, RCV_ACK_OF_SYN) || sender->nxt != sender->iss + 1 ||
-        sender->state != FW_ESTABLISHED)
+    if (!proved(sender, RCV_ACK_OF_SYN) || !proved(sender, SND_SYN_ACK) ||
+        sender->nxt != sender->iss + 1 || sender->state != FW_ESTABLISHED)
         return;
     unprove(sender, RCV_ACK_OF_SYN);
     change_state(step, sender, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
@@ -542,6 +542,7 @@ static void take_syn_ack(struct step *step)
     } else {
         set_iss(sender, segment->seq, nxt);
         sender->bytes = segment->payload_bytes;
+        unprove(sender, RCV_ACK_OF_SYN); /* it was of another SYN */
     }
     if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT && proved(sender, SND_SYN)) {
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
@@ -924,6 +925,8 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
         end->facts |= END_HAS_RCV;
     }
     if (has(peer, END_HAS_ISS) && after(ack, peer->iss)) {
+        if (step->connection->simultaneous && !proved(end, RCV_ACK_OF_SYN) && has(peer, END_SEEN))
+            prove_as(step, end, SND_SYN_ACK, FW_PROOF_INFERRED); /* sent, but missed: figure 7 */
         prove(step, end, SND_ACK_OF_SYN);
         if (reaches_peer && held && peer->state == FW_SYN_RECEIVED)
             hold_ack(step, peer, END_HELD_ACK | END_HELD_SYN);

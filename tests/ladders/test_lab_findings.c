@@ -77,6 +77,25 @@ START_TEST(missed_number_still_holds_the_ack_of_the_fin)
 }
 END_TEST
 
+START_TEST(first_syn_ack_after_an_ack_takes_nothing_back)
+{
+    ladder_check("A > S  0:0            A SYN_SENT  B -\n"
+                 "B > S  0:0            B SYN_SENT\n"
+                 "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
+                 "A > .  1:1 ack 1      A ESTABLISHED  B ESTABLISHED\n"
+                 "A > S. 0:0 ack 1      silent                   # went by late\n");
+}
+END_TEST
+
+/* Both have sent a SYN and nobody an ACK: a SYN+ACK of A came before this one. */
+START_TEST(ack_in_a_crossed_open_is_of_syn_received)
+{
+    ladder_check("A > S  0:0            A SYN_SENT  B -\n"
+                 "B > S  0:0            B SYN_SENT\n"
+                 "A > .  1:1 ack 1      A SYN_RECEIVED?\n");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -84,6 +103,8 @@ int main(void)
         end_that_outlived_its_rst_sends_its_fin,
         connection_before_lives_through_attempts,
         rst_answers_an_ack_of_long_ago,
+        first_syn_ack_after_an_ack_takes_nothing_back,
+        ack_in_a_crossed_open_is_of_syn_received,
         missed_number_still_holds_the_ack_of_the_fin,
     };
     return UNIT_RUN("lab findings", tests);
