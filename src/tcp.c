@@ -61,7 +61,6 @@ struct step {
     fw_time now;
     enum fw_side from;  /* who sent it */
     struct tcp_end *sender, *receiver;
-    uint32_t gap;       /* how far beyond what the sender had sent it starts: the capture missed that */
 };
 
 static enum fw_side side_of(const struct step *step, const struct tcp_end *end)
@@ -317,10 +316,11 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
 {
     sender->last_seq = segment->seq;
-    if ((segment->flags & FW_ACK) && segment->ack != sender->last_ack)
-        sender->prev_ack = has(sender, END_SENT_ACK) ? sender->last_ack : segment->ack;
-    if (segment->flags & FW_ACK)
-        sender->facts |= END_SENT_ACK;
+    if ((segment->flags & FW_ACK) && (sender->ack_count == 0 || segment->ack != sender->acks[0])) {
+        memmove(&sender->acks[1], &sender->acks[0], sizeof(sender->acks) - sizeof(sender->acks[0]));
+        sender->acks[0] = segment->ack;
+        sender->ack_count += sender->ack_count < TCP_RECENT_ACKS;
+    }
     sender->last_ack = segment->ack;
     sender->last_flags = segment->flags;
     sender->last_checksum = segment->checksum_raw;
@@ -492,8 +492,8 @@ static void take_syn(struct step *step)
 static void take_back_ack_of_syn(struct step *step)
 {
     struct tcp_end *sender = step->sender;
-    if (!proved(sender, RCV_ACK_OF_SYN) || sender->nxt != sender->iss + 1 ||
-        sender->state != FW_ESTABLISHED)
+    if (!proved(sender, RCV_ACK_OF_SYN) || !proved(sender, SND_SYN_ACK) ||
+        sender->nxt != sender->iss + 1 || sender->state != FW_ESTABLISHED)
         return;
     unprove(sender, RCV_ACK_OF_SYN);
     change_state(step, sender, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
@@ -542,6 +542,7 @@ static void take_syn_ack(struct step *step)
     } else {
         set_iss(sender, segment->seq, nxt);
         sender->bytes = segment->payload_bytes;
+        unprove(sender, RCV_ACK_OF_SYN); /* it was of another SYN */
     }
     if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT && proved(sender, SND_SYN)) {
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
@@ -686,6 +687,14 @@ static void close_by_rst(struct step *step, struct tcp_end *end, const char *cau
     end->facts |= fact;
 }
 
+static bool acked_lately(const struct tcp_end *end, uint32_t number)
+{
+    for (size_t i = 0; i < end->ack_count; i++)
+        if (end->acks[i] == number)
+            return true;
+    return false;
+}
+
 /* The sender is CLOSED if it aborts (SND.NXT) or has no connection (the number is the ACK of what it
  * answers); where it answers what it could not accept, it stays as it was. */
 static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
@@ -707,8 +716,7 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
         !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
-    return answer == RST_EXACT || (has(receiver, END_SENT_ACK) && !(step->segment->flags & FW_ACK) &&
-                                   (seq == receiver->last_ack || seq == receiver->prev_ack) &&
+    return answer == RST_EXACT || (!(step->segment->flags & FW_ACK) && acked_lately(receiver, seq) &&
                                    receiver->state != FW_UNKNOWN);
 }
 
@@ -895,7 +903,7 @@ static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, u
         return false;
     if (proved(end, SND_FIN))
         return !before(seq, end->fin_seq);
-    if (end == step->sender && step->gap == 1 && sequence_end(step->segment) == seq)
+    if (end == step->sender && has(end, END_ONE_MISSED) && sequence_end(step->segment) == seq)
         return true; /* from beyond one number that the capture missed: it may be a FIN */
     return end == step->sender && (step->segment->flags & FW_FIN);
 }
@@ -919,6 +927,8 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
         end->facts |= END_HAS_RCV;
     }
     if (has(peer, END_HAS_ISS) && after(ack, peer->iss)) {
+        if (step->connection->simultaneous && !proved(end, RCV_ACK_OF_SYN) && has(peer, END_SEEN))
+            prove_as(step, end, SND_SYN_ACK, FW_PROOF_INFERRED); /* sent, but missed: figure 7 */
         prove(step, end, SND_ACK_OF_SYN);
         if (reaches_peer && held && peer->state == FW_SYN_RECEIVED)
             hold_ack(step, peer, END_HELD_ACK | END_HELD_SYN);
@@ -932,7 +942,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
         return;
     if (peer->state != FW_FIN_WAIT_1 || !(held || has(peer, END_HELD_ACK | END_HELD_BEHIND)))
         prove(step, peer, RCV_ACK_OF_FIN);
-    else if (proved(end, SND_FIN) || step->gap == 1)
+    else if (proved(end, SND_FIN) || has(end, END_ONE_MISSED))
         hold_ack(step, peer, END_HELD_BEHIND);
     else
         hold_ack(step, peer, END_HELD_ACK);
@@ -1045,6 +1055,18 @@ static void advance_nxt(struct step *step)
     sender->nxt += news;
     if ((segment->flags & FW_FIN) && after(data_end + 1, sender->nxt))
         sender->nxt = data_end + 1;
+}
+
+/* The capture missed what comes just before it: nothing, one number, or more than a FIN can be. */
+static void note_missed(struct step *step, uint32_t old_nxt)
+{
+    const struct fw_segment *segment = step->segment;
+    struct tcp_end *sender = step->sender;
+    if (!after(sequence_end(segment), old_nxt) && segment->seq == old_nxt)
+        return;
+    sender->facts &= ~(unsigned)END_ONE_MISSED;
+    if (segment->seq == old_nxt + 1)
+        sender->facts |= END_ONE_MISSED;
 }
 
 /* Would the receiver's stack take the segment (RFC 9293 section 3.10.7.4, as Linux does it)? */
@@ -1162,7 +1184,7 @@ static void take_segment(struct step *step)
         receiver->alive_state == FW_SYN_RECEIVED && acks_syn_of(segment, receiver))
         change_state(step, receiver, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
                      "the ACK of its SYN came after all");
-    step->gap = after(segment->seq, old_nxt) ? segment->seq - old_nxt : 0;
+    note_missed(step, old_nxt);
     name_ordinary(step, old_nxt);
     advance_nxt(step);
     settle_pending_ack(step, old_nxt);

@@ -66,12 +66,15 @@ enum {
     END_HELD_BEHIND = 1 << 17, /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
     END_HELD_SYN = 1 << 18,   /* what END_HELD_ACK holds is the ACK of its SYN */
     END_OUTLIVES = 1 << 20,   /* it may still hold the connection before on this tuple */
+    END_ONE_MISSED = 1 << 22, /* the capture missed one number just before `nxt`: FIN or byte */
     END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
-    END_SENT_ACK = 1 << 22,   /* last_ack and prev_ack hold numbers that it sent */
     END_GAP_ONE = 1 << 23,    /* one number of it was missed: a FIN or a byte */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
 };
+
+/* So many ACKs are under way at most when the other end is gone and answers each with a RST. */
+enum { TCP_RECENT_ACKS = 8 };
 
 struct tcp_end {
     fw_time since;            /* when `state` was entered */
@@ -84,7 +87,7 @@ struct tcp_end {
     uint32_t ack_fin_seq;     /* its own sequence number when it first acknowledged the peer's FIN */
     uint32_t pending_ack;
     uint32_t held_end;        /* with END_HELD_: where the first segment ended that had that ACK */
-    uint32_t prev_ack;        /* the ACK number it sent before last_ack */
+    uint32_t acks[TCP_RECENT_ACKS]; /* ACK numbers that it sent lately, newest first */
     uint32_t ts_recent;       /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
     uint32_t ts_last;         /* last timestamp it sent */
     uint32_t window;          /* last advertised, scaled */
@@ -102,6 +105,7 @@ struct tcp_end {
     fw_time last_time;
     uint16_t last_flags;
     uint8_t path_length;
+    uint8_t ack_count;        /* of `acks` */
 };
 
 /* Something closes an end if it arrived as it should, and only the end can say: its next segment says

@@ -98,7 +98,11 @@ struct numbers {
     int ack_seen_clock, ack_missing_clock;
     bool resent_late;      /* its SYN or FIN went by again after an ACK that it did not know of */
     bool fin_after_ack;    /* its FIN had to wait until it had acknowledged the peer's */
-    bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN */
+    bool fin_misleads;     /* the copies of its FIN that passed the tap tell another order of FINs */
+    bool acked_beyond;     /* its ACK of the peer's FIN passed the tap from beyond its own FIN */
+    bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN, without data */
+    bool has_ack_of_fin;
+    uint32_t ack_of_fin_end; /* where the first segment ended that acknowledged its FIN */
 
     bool synack_sent, synack_tapped, cookie; /* cookie: it sent a SYN+ACK and kept no socket */
     bool rst_passed;                         /* a RST of its, or to it, passed the tap */
@@ -122,6 +126,7 @@ struct half {
     int now;                              /* index of the present one */
     int before;                           /* index before the present batch */
     int changed_clock;
+    int newest_clock;   /* of the sending of its newest captured frame */
     int since;          /* index at the sending of its newest captured frame that told its state */
     bool newest_hidden; /* no observer could know its state at its newest captured frame */
     bool opened;        /* has had a socket of its own; none now means CLOSED, not LISTEN */

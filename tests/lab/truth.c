@@ -11,6 +11,9 @@ static const char *const state_names[] = {
     [TIME_WAIT] = "TIME_WAIT",
 };
 
+static const char *hidden_by_peers_fin(const struct lab *lab, const struct connection *connection,
+                                       enum host host);
+
 static enum tcp_state present(const struct half *half)
 {
     return half->history[half->now];
@@ -80,8 +83,12 @@ static enum tcp_state between(const struct numbers *numbers, enum tcp_state from
         numbers->fin_sent && covers(numbers->has_ack_got, numbers->ack_got, numbers->fin_end);
     if (from == FIN_WAIT_1 && to == CLOSED && fin_acked)
         return FIN_WAIT_2; /* an orphan that is sent data */
-    if ((from == SYN_RECEIVED || from == SYN_SENT || from == LISTEN) && to == CLOSE_WAIT)
+    if ((from == SYN_RECEIVED || from == SYN_SENT || from == LISTEN ||
+         (from == CLOSED && numbers->cookie)) &&
+        to == CLOSE_WAIT)
         return ESTABLISHED;
+    if ((from == FIN_WAIT_2 || from == TIME_WAIT) && to == SYN_SENT)
+        return CLOSED; /* connect() takes the port again */
     if (from == FIN_WAIT_1 && to == TIME_WAIT)
         return FIN_WAIT_2;
     return to;
@@ -145,7 +152,7 @@ void truth_observe(struct lab *lab, enum cause cause, const char *what)
                 append(half, passed);
             append(half, state);
             half->changed_clock = lab->clock;
-            if (state == CLOSED)
+            if (state == CLOSED && before != LISTEN)
                 half->numbers.cookie = false; /* used up */
             note_change(lab, half, before, cause, what);
         }
@@ -160,7 +167,16 @@ static bool crossed_open(const struct half *peer)
     return peer->numbers.has_isn && present(peer) == SYN_SENT && !peer->numbers.has_acked;
 }
 
-static void sent_syn(struct connection *connection, struct frame *frame)
+/* A FIN that the tap missed is still not seen when its sender opens a new connection. */
+static void keep_hidden(struct lab *lab, struct connection *connection, enum host host)
+{
+    struct half *half = &connection->half[host];
+    const char *reason = hidden_by_peers_fin(lab, connection, host);
+    if (reason)
+        give_reason(half->doubts.silent, &half->doubts.silent_clock, lab->clock, reason);
+}
+
+static void sent_syn(struct lab *lab, struct connection *connection, struct frame *frame)
 {
     struct half *half = &connection->half[frame->from];
     struct half *peer = &connection->half[other(frame->from)];
@@ -170,6 +186,7 @@ static void sent_syn(struct connection *connection, struct frame *frame)
         half->numbers.synack_sent |= synack;
         return;
     }
+    keep_hidden(lab, connection, other(frame->from));
     half->numbers = (struct numbers){ .has_isn = true };
     half->numbers.isn = half->numbers.snd_nxt = frame->segment.seq;
     half->numbers.synack_sent = synack;
@@ -185,7 +202,7 @@ void truth_sent(struct lab *lab, struct frame *frame)
     if (segment->icmp)
         return;
     if ((segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN)
-        sent_syn(frame->connection, frame);
+        sent_syn(lab, frame->connection, frame);
     frame->after_hole =
         half->numbers.has_lost &&
         !covers(half->numbers.has_ack_got, half->numbers.ack_got, half->numbers.lost_end);
@@ -198,7 +215,9 @@ void truth_sent(struct lab *lab, struct frame *frame)
         half->numbers.snd_nxt = end;
     if (segment->flags & TCP_FIN) {
         const struct numbers *peer = &frame->connection->half[other(frame->from)].numbers;
-        if (!half->numbers.fin_sent && peer->fin_got && present(half) == CLOSING)
+        const bool closed_before = present(half) == CLOSING || present(half) == FIN_WAIT_1;
+        if (!half->numbers.fin_sent && peer->fin_got && closed_before &&
+            covers(half->numbers.has_acked, half->numbers.acked, peer->fin_end))
             half->numbers.fin_after_ack = true;
         half->numbers.fin_sent = true;
         half->numbers.fin_end = end;
@@ -287,16 +306,36 @@ static void opened(struct connection *connection, enum host from)
     peer->heard = false;
     if (present(peer) != CLOSED && present(peer) != LISTEN)
         return; /* the old connection lives on there */
-    peer->numbers = (struct numbers){ 0 };
+    peer->numbers = (struct numbers){ .cookie = peer->numbers.cookie };
     peer->doubts = (struct doubts){ 0 };
     peer->newest_hidden = false;
 }
 
+/* The first copy of its FIN that passes the tap is not the first that it sent. */
+static bool misleads(const struct half *half, const struct half *peer, const struct frame *frame)
+{
+    const struct segment *segment = &frame->segment;
+    const bool acks = peer->numbers.fin_sent && seq_at_least(segment->ack, peer->numbers.fin_end);
+    const enum tcp_state state = half->history[frame->sent_index];
+    const bool acked_before =
+        covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped, peer->numbers.fin_end);
+    return acks && ((state == CLOSING && !acked_before) ||
+                    (state == LAST_ACK && acked_before && half->numbers.acked_beyond));
+}
+
 static void tapped_own(struct lab *lab, struct half *half, const struct frame *frame)
 {
+    const struct half *peer = &frame->connection->half[other(frame->from)];
     const struct segment *segment = &frame->segment;
     half->heard = true;
     end_reasons(half, frame);
+    if ((segment->flags & TCP_RST) && frame->sent_clock < half->newest_clock &&
+        present(half) != CLOSED) {
+        give_reset(lab, half, true, "a RST that it sent before went by after what it sent since");
+        return;
+    }
+    if (frame->sent_clock > half->newest_clock)
+        half->newest_clock = frame->sent_clock;
     if (segment->flags & TCP_RST) {
         half->numbers.rst_passed = true;
         const bool unseen = half->numbers.has_nxt_tapped && frame->moved_sender &&
@@ -322,9 +361,16 @@ static void tapped_own(struct lab *lab, struct half *half, const struct frame *f
         half->numbers.resent_late = again && half->numbers.has_ack_seen &&
                                     frame->sent_clock <= half->numbers.ack_seen_clock;
         if (again)
-            half->numbers.has_ack_seen = false;
+            half->numbers.has_ack_seen = half->numbers.has_ack_of_fin =
+                half->numbers.ack_of_fin_plain = false;
     }
+    if ((segment->flags & TCP_FIN) && !half->numbers.fin_tapped)
+        half->numbers.fin_misleads = misleads(half, peer, frame);
     half->numbers.fin_tapped |= !!(segment->flags & TCP_FIN);
+    if ((segment->flags & TCP_ACK) && peer->numbers.fin_sent && half->numbers.fin_sent &&
+        seq_at_least(segment->ack, peer->numbers.fin_end) &&
+        !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped, peer->numbers.fin_end))
+        half->numbers.acked_beyond = seq_at_least(segment->seq, half->numbers.fin_end);
     half->numbers.synack_tapped |= (segment->flags & TCP_SYN) && (segment->flags & TCP_ACK);
     if (segment->flags & TCP_ACK)
         raise(&half->numbers.has_acked_tapped, &half->numbers.acked_tapped, segment->ack);
@@ -346,9 +392,14 @@ void truth_tapped(struct lab *lab, struct frame *frame)
     if ((frame->segment.flags & (TCP_ACK | TCP_RST)) == TCP_ACK) {
         const struct numbers *own = &frame->connection->half[frame->from].numbers;
         raise(&peer->numbers.has_ack_seen, &peer->numbers.ack_seen, frame->segment.ack);
-        if (peer->numbers.fin_sent && seq_at_least(frame->segment.ack, peer->numbers.fin_end))
+        if (peer->numbers.fin_sent && seq_at_least(frame->segment.ack, peer->numbers.fin_end)) {
+            if (!peer->numbers.has_ack_of_fin)
+                peer->numbers.ack_of_fin_end = frame->segment.seq + frame->segment.length;
+            peer->numbers.has_ack_of_fin = true;
             peer->numbers.ack_of_fin_plain |=
-                !own->fin_sent || !seq_at_least(frame->segment.seq, own->fin_end);
+                !frame->segment.payload_bytes &&
+                (!own->fin_sent || !seq_at_least(frame->segment.seq, own->fin_end));
+        }
         peer->numbers.ack_seen_clock = lab->clock;
     }
 }
@@ -381,7 +432,8 @@ static void seen_rst_arrived(struct lab *lab, const struct frame *frame)
         give_reset(lab, peer, true, "a RST ended it before anything was heard of it");
         return;
     }
-    peer->numbers.rst_told = true;
+    const bool ended_it = peer->changed_clock == lab->clock;
+    peer->numbers.rst_told |= ended_it || seq == peer->numbers.acked_tapped;
     const bool exact = seq == peer->numbers.acked || seq == half->numbers.snd_nxt ||
                        seq + 1 == peer->numbers.acked;
     if (before == FIN_WAIT_2 && peer->numbers.has_acked && !exact)
@@ -530,8 +582,6 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
                               enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
-    if (state == SYN_RECEIVED && !half->numbers.syn_tapped)
-        return behind("its SYN+ACK never passed the tap");
     if (state == SYN_SENT && !half->numbers.syn_tapped &&
         !covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1))
         return behind("its SYN has not passed the tap");
@@ -546,6 +596,8 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
                 "its kernel did not take the ACK of its SYN (accept queue full, or deferred)");
         return ahead("the ACK of its SYN has passed the tap and not arrived yet");
     }
+    if (state == SYN_RECEIVED && !half->numbers.syn_tapped)
+        return behind("its SYN+ACK never passed the tap");
     const bool refused = state == CLOSED && half->now > 0 && half->numbers.synack_sent &&
                          half->history[half->now - 1] == SYN_RECEIVED;
     if (refused &&
@@ -563,6 +615,13 @@ static struct doubt doubt_syn(const struct lab *lab, const struct connection *co
     return no_doubt;
 }
 
+/* An ACK of its SYN has it ESTABLISHED, since it was last heard. */
+static bool is_shown_established(const struct half *half)
+{
+    return half->history[half->since] == SYN_RECEIVED &&
+           covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1);
+}
+
 static const char *fin_delay(const struct lab *lab, const struct connection *connection,
                              enum host host)
 {
@@ -577,19 +636,19 @@ static struct doubt doubt_own_fin(const struct lab *lab, const struct connection
                                   enum host host, enum tcp_state state)
 {
     const struct half *half = &connection->half[host];
-    if (!half->numbers.fin_tapped) { /* an ACK of its SYN has it ESTABLISHED meanwhile */
-        const bool is_ahead =
-            half->history[half->since] == SYN_RECEIVED &&
-            covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.isn + 1);
-        return (struct doubt){ fin_delay(lab, connection, host), is_ahead };
-    }
+    if (!half->numbers.fin_tapped)
+        return (struct doubt){ fin_delay(lab, connection, host), is_shown_established(half) };
     if (half->numbers.fin_after_ack)
         return ahead(
             "it closed before it had the peer's FIN, and sent its own after the ACK of that");
-    const struct half *peer = &connection->half[other(host)];
-    if (state == FIN_WAIT_2 && peer->numbers.fin_sent && !half->numbers.ack_of_fin_plain &&
-        !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped, peer->numbers.fin_end))
-        return behind("the ACK of its FIN came after the peer's FIN; only it knows if it has that");
+    if (half->numbers.fin_misleads)
+        return ahead("its FIN was sent once before unseen by the tap; the copy that it saw tells "
+                     "another order");
+    if (state == FIN_WAIT_2 && half->numbers.has_ack_of_fin && !half->numbers.ack_of_fin_plain &&
+        !covers(half->numbers.has_acked_tapped, half->numbers.acked_tapped,
+                half->numbers.ack_of_fin_end))
+        return behind("the ACK of its FIN came with data or after a FIN; only it knows if it took "
+                      "those");
     const bool unacked = state == FIN_WAIT_1 || state == CLOSING || state == LAST_ACK;
     if (unacked &&
         covers(half->numbers.has_ack_seen, half->numbers.ack_seen, half->numbers.fin_end) &&
@@ -623,6 +682,16 @@ static struct doubt doubt_peers_fin(const struct lab *lab, const struct connecti
     return no_doubt;
 }
 
+static const char *hidden_by_peers_fin(const struct lab *lab, const struct connection *connection,
+                                       enum host host)
+{
+    const struct half *half = &connection->half[host];
+    if (present(half) == CLOSED ||
+        !is_after_peers_fin(present(half), half, &connection->half[other(host)]))
+        return NULL;
+    return doubt_peers_fin(lab, connection, host).reason;
+}
+
 static struct doubt doubt_state(const struct lab *lab, const struct connection *connection,
                                 enum host host, enum tcp_state state)
 {
@@ -639,7 +708,7 @@ static struct doubt doubt_state(const struct lab *lab, const struct connection *
         return doubt;
     if (half->doubts.reset[0] && is_present)
         return (struct doubt){ half->doubts.reset,
-                               half->doubts.reset_ahead ||
+                               half->doubts.reset_ahead || is_shown_established(half) ||
                                    half->numbers.ack_seen_clock > half->doubts.reset_clock };
     if (half->numbers.rst_told)
         return no_doubt;
@@ -659,7 +728,8 @@ static const char *hidden(const struct lab *lab, const struct connection *connec
     const struct doubt doubt = doubt_state(lab, connection, host, present(half));
     if (!doubt.reason || !frame || doubt.ahead)
         return doubt.reason;
-    if (frame->from != host || frame->forged) /* its state at its newest frame will do, if known */
+    if (frame->from != host || frame->forged ||
+        frame->sent_clock < half->newest_clock) /* its state at its newest frame will do, if known */
         return half->newest_hidden ? doubt.reason : NULL;
     const enum tcp_state then = half->history[frame->sent_index];
     if (then == present(half))
