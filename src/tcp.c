@@ -143,6 +143,14 @@ static void path_return_to(struct tcp_end *end, enum fw_state state)
     path_append_way_to(end, state);
 }
 
+/* Clocks never run back (states.md 31). */
+static int64_t time_in_state(const struct tcp_end *end, fw_time now)
+{
+    if (end->since == INT64_MIN)
+        return -1;
+    return now > end->since ? tcp_elapsed(end->since, now) : 0;
+}
+
 /* The only writer of a state. */
 static void change_state(struct step *step, struct tcp_end *end, enum fw_state to,
                          enum fw_proof proof, bool corrected, const char *cause)
@@ -173,7 +181,7 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
             .proof = proof,
             .corrected = corrected,
             .cause = cause,
-            .in_state_ns = end->since == INT64_MIN ? -1 : tcp_elapsed(end->since, step->now),
+            .in_state_ns = time_in_state(end, step->now),
             .client_state = (enum fw_state)ends[FW_CLIENT].state,
             .server_state = (enum fw_state)ends[FW_SERVER].state,
         };
@@ -416,11 +424,9 @@ static void leave_connection_before(struct step *step, struct tcp_end *end)
 {
     if (!has(end, END_OUTLIVES))
         return;
-    if (end->state != FW_UNKNOWN)
-        change_state(step, end, FW_CLOSED, FW_PROOF_INFERRED, false, "left the connection before");
+    change_state(step, end, FW_UNKNOWN, FW_PROOF_INFERRED, false, "left the connection before");
     path_truncate(end, 0);
-    end->facts &= ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST);
-    end->state = FW_UNKNOWN;
+    end->facts &= ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST | END_INFERRED);
     end->alive_state = FW_UNKNOWN;
     end->proved = 0;
 }
@@ -555,7 +561,7 @@ static void take_syn_ack(struct step *step)
             connection->closed_by = FW_CLOSED_BY_NONE;
             connection->cause = NULL;
         }
-        sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
+        sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST | END_RESTARTED);
         sender->state = FW_LISTEN; /* what a SYN+ACK proves of the time before it */
         sender->proved = 0;
     } else if (sender->state == FW_CLOSED && has(sender, END_TIMED)) {
@@ -745,7 +751,7 @@ static void go_on_doubting(struct step *step)
 {
     struct tcp_doubt *doubt = &step->connection->doubt;
     const struct fw_segment *segment = step->segment;
-    if (!doubt->waits || doubt->end != step->from)
+    if (!doubt->waits || doubt->end != step->from || step->result->note == FW_NOTE_DUPLICATE)
         return;
     const bool challenge = !doubt->crossed && segment->payload_bytes == 0 &&
                            !(segment->flags & (FW_FIN | FW_RST)) &&
@@ -753,7 +759,8 @@ static void go_on_doubting(struct step *step)
     const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
     doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
                    tcp_elapsed(doubt->since, segment->time) < TCP_DOUBT_NS;
-    if (doubt->waits)
+    /* What it says of itself meanwhile comes before its closing, which is then told with this frame. */
+    if (doubt->waits && (doubt->crossed || step->result->count > 0))
         begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
 

@@ -223,6 +223,8 @@ static void drop_held(struct fw_tracker *tracker, struct flow *flow)
         return;
     for (size_t i = 0; i < flow->held->count; i++)
         tcp_count_held(&flow->tcp, held_side(flow), &flow->held->syns[i]);
+    if (flow->held->id == tracker->next_id)
+        tracker->next_id--;
     free(flow->held);
     flow->held = NULL;
     tracker->held_count--;
@@ -471,7 +473,7 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     end_flow(tracker, flow, end);
 
     struct flow *next = start_flow(tracker, &key, flow_hash(tracker->flows, &key), from_low,
-                                   &held->syns[0], held->suspect ? 0 : held->id);
+                                   &held->syns[0], held->id);
     if (next)
         tcp_succeed(&next->tcp, !side_from(next, from_low), &before);
     for (size_t i = 0; next && i < held->count; i++)
@@ -489,7 +491,7 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
             return -ENOMEM;
         tracker->held_count++;
         held->suspect = suspect;
-        held->id = suspect ? 0 : ++tracker->next_id;
+        held->id = ++tracker->next_id;
     }
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
@@ -572,11 +574,10 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
             *routed = flow_find(tracker->flows, &key, hash);
             return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
         }
-        const uint64_t id = flow->held ? flow->held->id : 0;
         drop_held(tracker, flow);
         const struct tcp_end before = flow->tcp.end[!from];
         end_flow(tracker, flow, FW_END_REUSED);
-        *routed = start_flow(tracker, &key, hash, from_low, segment, id);
+        *routed = start_flow(tracker, &key, hash, from_low, segment, 0);
         if (!*routed)
             return -ENOMEM;
         tcp_succeed(&(*routed)->tcp, !side_from(*routed, from_low), &before);

@@ -7,11 +7,15 @@
 
 START_TEST(syn_ack_sent_again_takes_the_ack_of_the_syn_back)
 {
-    ladder_check("established\n"
+    ladder_check("A > S  0:0            A SYN_SENT  B -\n"
+                 "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
+                 "A > .  1:1 ack 1      A ESTABLISHED  B ESTABLISHED\n"
                  "B > S. 0:0 ack 1 delay 1s   B SYN_RECEIVED corrected\n"
                  "A > .  1:1 ack 1            B ESTABLISHED\n"
                  "record open complete\n");
-    ladder_check("established\n"
+    ladder_check("A > S  0:0            A SYN_SENT  B -\n"
+                 "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
+                 "A > .  1:1 ack 1      A ESTABLISHED  B ESTABLISHED\n"
                  "B > S. 0:0 ack 1 delay 1s   B SYN_RECEIVED corrected\n"
                  "A > .  1:1 ack 1            B ESTABLISHED\n"
                  "B > S. 0:0 ack 1 delay 2s   B SYN_RECEIVED corrected\n"
@@ -468,7 +472,9 @@ END_TEST
 
 START_TEST(case_15_what_comes_after_the_syn_timer_of_the_new_attempt_is_told)
 {
-    ladder_check("established\n"
+    ladder_check("A > S  0:0            A SYN_SENT  B -\n"
+                 "B > S. 0:0 ack 1      B SYN_RECEIVED\n"
+                 "A > .  1:1 ack 1      A ESTABLISHED  B ESTABLISHED\n"
                  "B > S. 0:0 ack 1 delay 1s  B SYN_RECEIVED corrected\n"
                  "A > S  5000:5000           A SYN_SENT?\n"
                  "after 80s                  A CLOSED~  B CLOSED~\n"

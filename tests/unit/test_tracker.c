@@ -752,22 +752,6 @@ START_TEST(ids_are_in_order_of_first_packet)
 }
 END_TEST
 
-START_TEST(ids_have_no_gaps)
-{
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        struct run run = run_for(seed);
-        run_start(&run);
-        compose_input(seed);
-        feed_input(&run, SEGMENTS, 64);
-        fw_tracker_finish(run.tracker);
-        for (uint64_t id = 1; id <= run.observer.count; id++)
-            ck_assert_msg(observed(&run, id)->ended, "seed %" PRIu64 ": there is no #%" PRIu64,
-                          seed, id);
-        run_stop(&run);
-    }
-}
-END_TEST
-
 /* Runs the input and keeps what was told. */
 static char *events_of(struct run *run, size_t count, size_t batch, bool finish)
 {
@@ -904,7 +888,6 @@ int main(void)
         a_state_moves_along_the_table_by_reset_or_is_marked,
         every_segment_is_in_one_record_but_lone_rsts,
         ids_are_in_order_of_first_packet,
-        ids_have_no_gaps,
         events_are_the_same_bytes_for_any_hash_key_and_batch_size,
         events_of_a_prefix_are_a_prefix_of_the_events,
         records_agree_with_what_was_told,
