@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "config.h"
+#include "suggest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -128,15 +129,28 @@ void command_help_all(struct out *out)
 int cmd_help(const struct command *command, const struct options *options,
              const struct surroundings *surroundings, struct out *out)
 {
-    const struct command *about =
-        options->operand_count ? command_find(options->operands[0]) : NULL;
+    const char *name = options->operand_count ? options->operands[0] : NULL;
+    const struct command *about = name ? command_find(name) : NULL;
+    struct suggestion suggestion;
+    char hint[96];
 
     (void)command;
     (void)surroundings;
     if (about && about->summary)
         command_help(about, out);
-    else
+    else if (!name)
         command_help_all(out);
+    else if (about) {
+        complain(NULL, "%s: not in this version yet", name);
+        return EXIT_USAGE;
+    } else {
+        suggestion_init(&suggestion, name);
+        for (size_t i = 1; i < command_count; i++)
+            suggestion_offer(&suggestion, commands[i].name);
+        complain(NULL, "there is no command \"%s\"%s", name,
+                 suggestion_text(&suggestion, hint, sizeof hint));
+        return EXIT_USAGE;
+    }
     return EXIT_DONE;
 }
 

@@ -254,7 +254,8 @@ struct flow **flow_sorted(struct flow_table *table, size_t *count)
 
 /* ------------------------------------------------------------------------------------ listeners */
 
-int flow_note_listener(struct flow_table *table, const struct fw_identity *identity)
+int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
+                       uint64_t max_listeners)
 {
     const struct fw_listener wanted = { .endpoint = identity->server, .scope = identity->scope };
     struct listener *listener;
@@ -264,6 +265,8 @@ int flow_note_listener(struct flow_table *table, const struct fw_identity *ident
     const unsigned hash = (unsigned)siphash13(table->hash_key, words, 4);
     HASH_FIND_BYHASHVALUE(hh, table->listeners, &wanted, key_bytes, hash, listener);
     if (!listener) {
+        if (max_listeners > 0 && HASH_COUNT(table->listeners) >= max_listeners)
+            return 0;
         listener = calloc(1, sizeof(*listener));
         if (!listener)
             return -ENOMEM;

@@ -38,7 +38,7 @@ enum flow_queue {
 };
 
 /* SYNs of what may be the next connection on a tuple, until an answer decides. */
-enum { HELD_SYNS = 8 };
+enum { HELD_SYNS = 4 };
 struct held {
     uint64_t id;
     bool suspect; /* states.md 15: no connection of its own yet */
@@ -95,8 +95,14 @@ size_t flow_memory_bytes(const struct flow_table *table);
 /* All flows in order of id, in an array that the caller frees; NULL without memory or if empty. */
 struct flow **flow_sorted(struct flow_table *table, size_t *count);
 
-/* Server endpoints that answered, a small table of their own. Returns 0 or -ENOMEM. */
-int flow_note_listener(struct flow_table *table, const struct fw_identity *identity);
+/* Server endpoints that answered, a small table of their own; beyond max_listeners (0: no limit) new
+ * ones are left out. Returns 0 or -ENOMEM. */
+int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
+                       uint64_t max_listeners);
+
+/* What a listener takes, buckets and malloc's own included. */
+#define FLOW_LISTENER_BYTES 192
+
 struct fw_listener *flow_listeners(struct flow_table *table, size_t *count);
 
 #endif

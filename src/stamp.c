@@ -57,7 +57,7 @@ char *stamp_rfc3339(struct stamp_cache *cache, char *at, fw_time time)
         cache->second = second;
     }
     memcpy(at, cache->text, 20);
-    at = digits_fixed(at + 20, (uint64_t)(time - second * FW_SECOND), 9);
+    at = digits_fixed(at + 20, (uint64_t)time - (uint64_t)second * (uint64_t)FW_SECOND, 9);
     *at++ = 'Z';
     return at;
 }

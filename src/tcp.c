@@ -173,7 +173,7 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
             .proof = proof,
             .corrected = corrected,
             .cause = cause,
-            .in_state_ns = end->since == INT64_MIN ? -1 : step->now - end->since,
+            .in_state_ns = end->since == INT64_MIN ? -1 : tcp_elapsed(end->since, step->now),
             .client_state = (enum fw_state)ends[FW_CLIENT].state,
             .server_state = (enum fw_state)ends[FW_SERVER].state,
         };
@@ -310,7 +310,7 @@ static bool is_duplicate(const struct tcp_end *sender, const struct fw_segment *
         return false;
     if (segment->ip_id != 0 || (segment->options & FW_OPT_TIMESTAMPS))
         return true;
-    return segment->time - sender->last_time < 200 * FW_MILLISECOND;
+    return tcp_elapsed(sender->last_time, segment->time) < 200 * FW_MILLISECOND;
 }
 
 static void remember_segment(struct tcp_end *sender, const struct fw_segment *segment)
@@ -420,7 +420,6 @@ static void leave_connection_before(struct step *step, struct tcp_end *end)
         change_state(step, end, FW_CLOSED, FW_PROOF_INFERRED, false, "left the connection before");
     path_truncate(end, 0);
     end->facts &= ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST);
-    end->state = FW_UNKNOWN;
     end->alive_state = FW_UNKNOWN;
     end->proved = 0;
 }
@@ -436,11 +435,11 @@ static void note_established(struct step *step)
     connection->open = FW_OPEN_COMPLETE;
     connection->established_time = step->now;
     if (connection->first_syn_time != INT64_MIN)
-        connection->handshake_ns = step->now - connection->first_syn_time;
+        connection->handshake_ns = tcp_elapsed(connection->first_syn_time, step->now);
     if (connection->synack_time != INT64_MIN && connection->syn_time != INT64_MIN &&
         connection->synack_time >= connection->syn_time) {
-        connection->rtt_server_ns = connection->synack_time - connection->syn_time;
-        connection->rtt_client_ns = step->now - connection->synack_time;
+        connection->rtt_server_ns = tcp_elapsed(connection->syn_time, connection->synack_time);
+        connection->rtt_client_ns = tcp_elapsed(connection->synack_time, step->now);
     }
 }
 
@@ -492,8 +491,9 @@ static void take_syn(struct step *step)
 static void take_back_ack_of_syn(struct step *step)
 {
     struct tcp_end *sender = step->sender;
-    if (!proved(sender, RCV_ACK_OF_SYN) || !proved(sender, SND_SYN_ACK) ||
-        sender->nxt != sender->iss + 1 || sender->state != FW_ESTABLISHED)
+    if (step->connection->simultaneous && !proved(sender, SND_SYN_ACK))
+        return; /* the first went by late */
+    if (!proved(sender, RCV_ACK_OF_SYN) || sender->nxt != sender->iss + 1 || sender->state != FW_ESTABLISHED)
         return;
     unprove(sender, RCV_ACK_OF_SYN);
     change_state(step, sender, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
@@ -581,7 +581,9 @@ static void learn_iss_from_ack(struct step *step)
         set_iss(receiver, connection->other_iss, connection->other_iss + 1);
         connection->has_other_iss = false;
     }
-    if (receiver->state != FW_UNKNOWN || !proved(step->sender, SND_SYN) ||
+    const bool unheard = receiver->state == FW_UNKNOWN ||
+                         (receiver->state == FW_CLOSED && !has(receiver, END_HAS_ISS));
+    if (!unheard || !proved(step->sender, SND_SYN) ||
         step->sender->state != FW_SYN_SENT)
         return;
     set_iss(receiver, segment->ack - 1, segment->ack);
@@ -604,8 +606,10 @@ static void infer_missed_handshake(struct step *step)
         prove(step, receiver, RCV_ACK_OF_SYN);
     }
     if (sender->state != FW_SYN_RECEIVED || connection->fast_open || connection->simultaneous ||
-        step->from != FW_SERVER || sequence_end(segment) == segment->seq ||
-        !acks_syn_of(segment, receiver))
+        step->from != FW_SERVER || sequence_end(segment) == segment->seq)
+        return;
+    const bool unseen = !has(receiver, END_SEEN) && after(segment->ack, receiver->iss);
+    if (!unseen && !acks_syn_of(segment, receiver))
         return;
     if (receiver->state == FW_SYN_SENT)
         prove_as(step, receiver, SND_ACK_OF_SYN, FW_PROOF_INFERRED);
@@ -714,7 +718,7 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
         !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
-    return answer == RST_EXACT || (has(receiver, END_SEEN) && !(step->segment->flags & FW_ACK) &&
+    return answer == RST_EXACT || (!(step->segment->flags & FW_ACK) &&
                                    acked_lately(receiver, seq) && receiver->state != FW_UNKNOWN);
 }
 
@@ -750,7 +754,7 @@ static void go_on_doubting(struct step *step)
                            segment->ack == step->sender->last_ack;
     const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
     doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
-                   segment->time - doubt->since < TCP_DOUBT_NS;
+                   tcp_elapsed(doubt->since, segment->time) < TCP_DOUBT_NS;
     if (doubt->waits)
         begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
@@ -822,7 +826,7 @@ static void revive(struct step *step)
     if (has(sender, END_TIMED))
         connection->end_kind = FW_END_OPEN;
     const bool may_cross = !has(sender, END_SENT_RST | END_TIMED) &&
-                           !(step->segment->flags & FW_FIN) && step->now - sender->since < TCP_DOUBT_NS;
+                           !(step->segment->flags & FW_FIN) && tcp_elapsed(sender->since, step->now) < TCP_DOUBT_NS;
     if (may_cross)
         begin_doubt(step, sender, has(sender, END_GOT_RST), sender->since, true);
     const enum fw_state alive = (enum fw_state)sender->alive_state;
@@ -938,7 +942,7 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
     sent_ack_of_fin(step, end, seq);
     if (!reaches_peer || proved(peer, RCV_ACK_OF_FIN))
         return;
-    if (peer->state != FW_FIN_WAIT_1 || !held)
+    if (peer->state != FW_FIN_WAIT_1 || !(held || has(peer, END_HELD_ACK | END_HELD_BEHIND)))
         prove(step, peer, RCV_ACK_OF_FIN);
     else if (proved(end, SND_FIN) || has(end, END_ONE_MISSED))
         hold_ack(step, peer, END_HELD_BEHIND);
@@ -984,8 +988,9 @@ static void send_fin(struct step *step)
     if (has(sender, END_ACKED_FIN) && after(sender->ack_fin_seq, fin_seq)) {
         sender->proved |= 1u << SND_FIN;
         correct(step, sender, "sent FIN again: it had closed first");
-    } else {
-        prove(step, sender, SND_FIN);
+    } else { /* a FIN first, and what its sender was before, is inferred: states.md 28 */
+        const bool first = connection->midstream && !has(sender, END_SEEN);
+        prove_as(step, sender, SND_FIN, first ? FW_PROOF_INFERRED : FW_PROOF_SEGMENT);
     }
     /* The peer's ACK of it may have been seen before it (states.md 18). */
     if (has(receiver, END_HAS_RCV) && after(receiver->rcv, fin_seq)) {
@@ -1006,7 +1011,6 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
     if (segment->seq == pending && one && sequence_end(segment) == segment->seq)
         return; /* a lost FIN or a lost byte: hold both */
     if (!before(segment->seq, pending)) {
-        sender->bytes += pending - old_nxt;
         step->connection->lossy = true;
         note(step, FW_NOTE_GAP);
     }
@@ -1019,6 +1023,7 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
             receiver->facts &= ~(unsigned)END_FIN_DOUBTED;
             unprove(receiver, SND_FIN);
             receiver->nxt = receiver->fin_seq;
+            step->connection->closed_by = FW_CLOSED_BY_NONE;
             correct(step, receiver, "its FIN acknowledged what was never sent");
         }
     }
@@ -1039,12 +1044,17 @@ static void advance_nxt(struct step *step)
         note(step, FW_NOTE_RETRANSMISSION);
         sender->retransmits++;
     }
-    if (segment->payload_bytes > 0 && after(data_end, sender->nxt)) {
-        sender->bytes += data_end - sender->nxt;
-        sender->nxt = data_end;
-    } else if (after(data_end, sender->nxt)) {
-        sender->nxt = data_end; /* a pure ACK from beyond: the capture missed what came before */
-    }
+    /* A pure ACK from beyond: the capture missed what came before, bytes, unless it is one number. */
+    const uint32_t news = after(data_end, sender->nxt) ? data_end - sender->nxt : 0;
+    if (segment->payload_bytes > 0 && news > 0 && has(sender, END_GAP_ONE))
+        sender->bytes++;
+    if (news == 1 && segment->payload_bytes == 0)
+        sender->facts |= END_GAP_ONE;
+    else
+        sender->bytes += news;
+    if (segment->payload_bytes > 0)
+        sender->facts &= ~(unsigned)END_GAP_ONE;
+    sender->nxt += news;
     if ((segment->flags & FW_FIN) && after(data_end + 1, sender->nxt))
         sender->nxt = data_end + 1;
 }
@@ -1210,7 +1220,10 @@ static void take_segment(struct step *step)
     if (segment->flags & FW_FIN) {
         if (doubted && !proved(sender, SND_FIN))
             sender->facts |= END_FIN_DOUBTED;
-        send_fin(step);
+        if (taken == OLD && !proved(sender, SND_FIN))
+            note(step, FW_NOTE_OUT_OF_WINDOW); /* from before what it has sent: no FIN of its own */
+        else
+            send_fin(step);
     }
     sender->window = (uint32_t)segment->window_raw << window_shift(sender, receiver);
     sender->facts &= ~(unsigned)END_WINDOW_ZERO;
@@ -1377,7 +1390,12 @@ static void settle_doubt(struct step *step)
         prove(step, end, RCV_ACK_OF_FIN);
         return;
     }
-    close_by_rst(step, end, "received RST", END_GOT_RST);
+    if (connection->doubt.crossed) { /* the take-back is taken back */
+        change_state(step, end, FW_CLOSED, FW_PROOF_INFERRED, true, "had received RST");
+        end->facts |= END_GOT_RST;
+    } else {
+        close_by_rst(step, end, "received RST", END_GOT_RST);
+    }
     connection->end_kind = FW_END_RST;
 }
 
@@ -1424,13 +1442,14 @@ static enum tcp_syn classify_bare_syn(const struct tcp_connection *connection, e
         return TCP_SYN_SAME; /* simultaneous open, split handshake */
 
     const bool dead = state == FW_CLOSED || state == FW_TIME_WAIT || has(sender, END_RESTARTED);
+    const bool unanswered = peer == FW_UNKNOWN && state != FW_CLOSED;
     /* The SYN reaches an end that still holds the old connection: its answer decides. */
     if (peer == FW_TIME_WAIT)
         return TCP_SYN_HOLD;
     if (peer == FW_CLOSED)
         return TCP_SYN_NEW;
     if (dead)
-        return peer == FW_UNKNOWN ? TCP_SYN_NEW : TCP_SYN_HOLD;
+        return peer == FW_UNKNOWN && !unanswered ? TCP_SYN_NEW : TCP_SYN_HOLD;
     if (state == FW_SYN_SENT)
         return TCP_SYN_HOLD; /* states.md 2 */
     return TCP_SYN_SUSPECT;  /* states.md 15 */
@@ -1507,8 +1526,8 @@ void tcp_describe(const struct tcp_connection *connection, struct fw_connection 
     const struct tcp_end *server = &connection->end[FW_SERVER];
     record->client_state = describe_state(client);
     record->server_state = describe_state(server);
-    record->client_inferred = has(client, END_INFERRED);
-    record->server_inferred = has(server, END_INFERRED);
+    record->client_inferred = has(client, END_INFERRED) && !has(client, END_RESTARTED);
+    record->server_inferred = has(server, END_INFERRED) && !has(server, END_RESTARTED);
     record->client_timed = has(client, END_TIMED);
     record->server_timed = has(server, END_TIMED);
     record->client_path = client->path;

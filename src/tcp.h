@@ -9,6 +9,15 @@
 
 #include "finwait/finwait.h"
 
+/* How long from one time to another; no further than an int64_t goes. */
+static inline int64_t tcp_elapsed(fw_time from, fw_time to)
+{
+    int64_t elapsed;
+    if (__builtin_sub_overflow(to, from, &elapsed))
+        return to > from ? INT64_MAX : INT64_MIN;
+    return elapsed;
+}
+
 /* What the wire can prove of an endpoint: the middle column of the table. */
 enum tcp_proof {
     SND_SYN,
@@ -60,6 +69,7 @@ enum {
     END_ONE_MISSED = 1 << 22, /* the capture missed one number just before `nxt`: FIN or byte */
     END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
+    END_GAP_ONE = 1 << 23,    /* one number of it was missed: a FIN or a byte */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
 };
 

@@ -10,8 +10,11 @@ struct fw_tracker {
     void *context;
     struct flow_table *flows;
     fw_time now;             /* the latest time seen: clocks never run back */
+    fw_time last_time;       /* of the last segment */
     uint64_t next_id;
     uint64_t max_connections;
+    uint64_t max_held, held_count; /* attempts that wait for an answer; 0: no limit */
+    uint64_t max_listeners;        /* 0: no limit */
     struct fw_tracker_counts counts;
 };
 
@@ -29,6 +32,25 @@ void fw_tracker_defaults(struct fw_tracker_options *options)
     };
 }
 
+/* Shares the memory out: three quarters are for connections, the rest for what hangs on them. A
+ * connection's own share is its slab entry, uthash's buckets (doubling leaves them half empty), labels;
+ * malloc adds its own to a listener or an attempt. */
+static void limit_memory(struct fw_tracker *tracker)
+{
+    const struct fw_tracker_options *options = &tracker->options;
+    const uint64_t bytes = options->max_memory_bytes;
+    const size_t each = sizeof(struct flow) + 4 * sizeof(UT_hash_bucket) +
+                        (options->interop ? sizeof(struct interop) + 16 : 0);
+    tracker->max_connections = options->max_connections;
+    if (bytes == 0)
+        return;
+    const uint64_t fit = bytes / 4 * 3 / each;
+    if (tracker->max_connections == 0 || fit < tracker->max_connections)
+        tracker->max_connections = fit > 0 ? fit : 1;
+    tracker->max_held = bytes / 8 / (sizeof(struct held) + 16) + 1;
+    tracker->max_listeners = bytes / 8 / FLOW_LISTENER_BYTES + 1;
+}
+
 struct fw_tracker *fw_tracker_create(const struct fw_tracker_options *options,
                                      const struct fw_hooks *hooks, void *context)
 {
@@ -38,21 +60,13 @@ struct fw_tracker *fw_tracker_create(const struct fw_tracker_options *options,
     tracker->options = *options;
     tracker->hooks = hooks;
     tracker->context = context;
-    tracker->now = INT64_MIN;
+    tracker->now = tracker->last_time = INT64_MIN;
     tracker->flows = flow_table_create(options->hash_key, options->interop);
     if (!tracker->flows) {
         free(tracker);
         return NULL;
     }
-    /* A flow's share: its slab entry, uthash's buckets (doubling leaves them half empty), labels. */
-    const size_t each = sizeof(struct flow) + 4 * sizeof(UT_hash_bucket) +
-                        (options->interop ? sizeof(struct interop) : 0);
-    tracker->max_connections = options->max_connections;
-    if (options->max_memory_bytes > 0) {
-        const uint64_t fit = options->max_memory_bytes / each;
-        if (tracker->max_connections == 0 || fit < tracker->max_connections)
-            tracker->max_connections = fit > 0 ? fit : 1;
-    }
+    limit_memory(tracker);
     return tracker;
 }
 
@@ -203,7 +217,7 @@ static void settle_doubt(struct fw_tracker *tracker, struct flow *flow);
 static enum fw_side held_side(const struct flow *flow);
 
 /* The held SYN began nothing: it is counted where it went by. */
-static void drop_held(struct flow *flow)
+static void drop_held(struct fw_tracker *tracker, struct flow *flow)
 {
     if (!flow->held)
         return;
@@ -211,6 +225,7 @@ static void drop_held(struct flow *flow)
         tcp_count_held(&flow->tcp, held_side(flow), &flow->held->syns[i]);
     free(flow->held);
     flow->held = NULL;
+    tracker->held_count--;
 }
 
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
@@ -220,7 +235,7 @@ static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end 
         promote_held(tracker, flow, end);
         return;
     }
-    drop_held(flow);
+    drop_held(tracker, flow);
     struct fw_connection record;
     if (tracker->hooks->end) {
         describe(tracker, flow, &record);
@@ -295,7 +310,7 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     }
     if (flow->held && tcp_is_over(&flow->tcp)) {
         if (flow->held->suspect || flow->held->disowned) {
-            drop_held(flow);
+            drop_held(tracker, flow);
         } else {
             promote_held(tracker, flow, FW_END_OPEN);
         }
@@ -320,11 +335,11 @@ static struct flow *first_due(struct fw_tracker *tracker, fw_time now, fw_time *
             continue;
         struct flow *flow;
         while ((flow = flow_oldest(tracker->flows, (enum flow_queue)queue)) &&
-               base_of(flow) > flow->queued && flow->queued <= now - timeout)
+               base_of(flow) > flow->queued && tcp_elapsed(flow->queued, now) >= timeout)
             flow_enqueue(tracker->flows, flow, (enum flow_queue)queue, base_of(flow));
-        if (!flow || flow->queued > now - timeout)
+        if (!flow || tcp_elapsed(flow->queued, now) < timeout)
             continue;
-        const fw_time due = flow->queued + timeout;
+        const fw_time due = flow->queued + timeout; /* <= now */
         if (!first || due < *when || (due == *when && flow->id < first->id)) {
             first = flow;
             *when = due;
@@ -374,7 +389,7 @@ static void evict_one(struct fw_tracker *tracker)
         if (!flow)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
-        drop_held(flow);
+        drop_held(tracker, flow);
         end_flow(tracker, flow, FW_END_EVICTED);
         return;
     }
@@ -396,7 +411,7 @@ static int note_listener(struct fw_tracker *tracker, const struct flow *flow,
             continue;
         struct fw_identity identity;
         flow_identity(flow, &identity);
-        return flow_note_listener(tracker->flows, &identity);
+        return flow_note_listener(tracker->flows, &identity, tracker->max_listeners);
     }
     return 0;
 }
@@ -442,7 +457,9 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     struct held *held = flow->held;
     const struct flow_key key = flow->key;
     flow->held = NULL;
-    if (flow->tcp.end[FW_CLIENT].state == FW_SYN_SENT) { /* states.md 2 */
+    tracker->held_count--;
+    if (flow->tcp.end[FW_SERVER].state == FW_UNKNOWN && flow->tcp.open == FW_OPEN_NO_ANSWER &&
+        !tcp_is_over(&flow->tcp)) { /* states.md 2 */
         flow->tcp.open = FW_OPEN_ABANDONED;
         flow->tcp.cause = "abandoned";
         end = FW_END_REUSED;
@@ -470,6 +487,7 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
         held = flow->held = calloc(1, sizeof(*held));
         if (!held)
             return -ENOMEM;
+        tracker->held_count++;
         held->suspect = suspect;
         held->id = suspect ? 0 : ++tracker->next_id;
     }
@@ -532,14 +550,19 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     }
     if (flow->held && !is_syn && from == held_side(flow)) {
         if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
-            drop_held(flow);
+            drop_held(tracker, flow);
         } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
             flow->held->disowned = true;
         }
     }
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
-    const enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
+    enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
+    const bool room = flow->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
+    if (!room && kind == TCP_SYN_HOLD)
+        kind = TCP_SYN_NEW;
+    if (!room && kind == TCP_SYN_SUSPECT)
+        kind = TCP_SYN_SAME;
     switch (kind) {
     case TCP_SYN_SAME:
         return 0;
@@ -550,7 +573,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
             return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
         }
         const uint64_t id = flow->held ? flow->held->id : 0;
-        drop_held(flow);
+        drop_held(tracker, flow);
         const struct tcp_end before = flow->tcp.end[!from];
         end_flow(tracker, flow, FW_END_REUSED);
         *routed = start_flow(tracker, &key, hash, from_low, segment, id);
@@ -569,7 +592,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
             *routed = flow_find(tracker->flows, &key, hash);
             return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
         }
-        drop_held(flow);
+        drop_held(tracker, flow);
     }
     *routed = NULL;
     return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
@@ -595,8 +618,9 @@ static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_lo
 static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
                 const struct flow_key *key, bool from_low, unsigned hash)
 {
-    if (segment->time < tracker->now)
+    if (segment->time < tracker->last_time)
         tracker->counts.time_backwards++;
+    tracker->last_time = segment->time;
     fw_tracker_advance(tracker, segment->time);
 
     struct flow *flow = flow_find(tracker->flows, key, hash);

@@ -140,6 +140,9 @@ def help_and_version_go_to_stdout():
     Run("help").exits(0).says().shows("usage: ")
     Run("table", "--help").exits(0).says().shows("usage: finwait table")
     Run("help", "show").exits(0).says().shows("usage: finwait show ID")
+    Run("help", "shwo").exits(2).shows_nothing().says(
+        'finwait: there is no command "shwo"; did you mean show?')
+    Run("help", "top").exits(2).says("finwait: top: not in this version yet")
     Run("--version").exits(0).says().shows(r"^finwait \d+\.\d+\.\d+\n$")
     Run("--version", "-v").exits(0).says().shows("libpcap .*zlib")
 
@@ -437,7 +440,10 @@ def color_and_letters_follow_the_surroundings():
 def run_on_terminal(*args, **env):
     """stdout is a terminal: what it shows."""
     import pty
-    main, other = pty.openpty()
+    try:
+        main, other = pty.openpty()
+    except OSError as error:
+        raise Skip(f"no terminal can be made here: {error}") from error
     child = subprocess.Popen([FINWAIT, *args], stdin=subprocess.DEVNULL, stdout=other,
                              stderr=subprocess.DEVNULL, env=environment(**env))
     os.close(other)

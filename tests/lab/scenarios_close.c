@@ -3,6 +3,7 @@
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static void talk(struct lab *lab)
 {
@@ -90,6 +91,28 @@ static void close_wait_leak(struct lab *lab)
     app_shutdown(lab, CLIENT);
     settle(lab);
     settle_for(lab, 1000);
+}
+
+/* Two clients have finished; the server closes one of the two connections only. */
+static void leak_beside_clean_close(struct lab *lab)
+{
+    open_connection(lab);
+    talk(lab);
+    app_close(lab, CLIENT);
+    settle(lab);
+    const int leaked = lab->fd[SERVER];
+
+    lab->port[CLIENT]++;
+    app_connect(lab);
+    settle_all(lab);
+    app_accept(lab);
+    talk(lab);
+    app_close(lab, CLIENT);
+    settle(lab);
+    app_close(lab, SERVER);
+    settle_all(lab);
+    settle_for(lab, 1000);
+    close(leaked);
 }
 
 static void fin_ahead_of_missing_data(struct lab *lab)
@@ -333,6 +356,7 @@ const struct scenario closings[] = {
     { "crossed-fins-unseen-7", "Crossed FINs; the other ACK is lost before the tap.", crossed_fins, wire_lose_before_tap, 7 },
     { "half-close-with-data", "The client has closed; the server goes on sending, then closes.", half_close_with_data, NULL, 0 },
     { "close-wait-leak", "The server never closes.", close_wait_leak, NULL, 0 },
+    { "leak-beside-clean-close", "The server closes one connection, and forgets the other.", leak_beside_clean_close, NULL, 0 },
     { "fin-ahead-of-missing-data", "The data before the FIN is lost before the tap.", fin_ahead_of_missing_data, NULL, 0 },
     { "fin-ahead-of-lost-data", "The data before the FIN is lost after the tap.", fin_ahead_of_lost_data, NULL, 0 },
     { "fin-ahead-of-reordered-data", "The FIN overtakes the data before the tap.", fin_ahead_of_reordered_data, NULL, 0 },

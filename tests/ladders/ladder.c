@@ -26,6 +26,7 @@ enum { LANES = 4 };
 struct lane {
     bool used;
     uint16_t vlan;
+    uint64_t id;                      /* of its connection */
     struct picture_state expected[2]; /* by enum picture_end */
 };
 
@@ -34,6 +35,7 @@ struct run {
     const struct variant *variant;
     struct fw_tracker *tracker;
     struct observer observer;
+    bool same_address, same_port;
     fw_time now;
     uint64_t frame;
     uint16_t next_mark; /* IP id and checksum of the next segment */
@@ -51,7 +53,7 @@ struct run {
     enum fw_note note;
 };
 
-/* ------------------------------------------------------------------------------- failures -- */
+/* ------------------------------------------------------------------------------ failures -- */
 
 static void finish_run(struct run *run)
 {
@@ -91,12 +93,31 @@ static const char *state_text(enum fw_state state, char mark, char text[24])
     return text;
 }
 
-/* ------------------------------------------------------------------------------ listening -- */
+/* ----------------------------------------------------------------------------- listening -- */
+
+static struct fw_endpoint endpoint_of(const struct run *run, enum picture_end end)
+{
+    const bool first = (end == END_A) != run->variant->exchanged;
+    const uint8_t host = first || run->same_address ? 1 : 2;
+    struct fw_endpoint endpoint = { .port = first ? 50001 : 80, .family = FW_IPV4 };
+
+    if (run->same_port)
+        endpoint.port = 179;
+    if (run->variant->ipv6) {
+        endpoint.family = FW_IPV6;
+        endpoint.addr[0] = 0xfd;
+        endpoint.addr[15] = host;
+    } else {
+        endpoint.addr[0] = 10;
+        endpoint.addr[3] = host;
+    }
+    return endpoint;
+}
 
 static bool is_end(const struct run *run, const struct fw_endpoint *endpoint, enum picture_end end)
 {
-    return endpoint->addr[endpoint->family == FW_IPV6 ? 15 : 3] ==
-           ((end == END_A) != run->variant->exchanged ? 1 : 2);
+    const struct fw_endpoint own = endpoint_of(run, end);
+    return endpoint->port == own.port && memcmp(endpoint->addr, own.addr, sizeof(own.addr)) == 0;
 }
 
 static void hear(struct run *run, const struct fw_step *step)
@@ -137,23 +158,7 @@ static const struct fw_hooks hooks = { .step = hear_step,
                                        .segment = hear_segment,
                                        .end = hear_end };
 
-/* -------------------------------------------------------------------------------- a segment -- */
-
-static struct fw_endpoint endpoint_of(const struct variant *variant, enum picture_end end)
-{
-    const bool first = (end == END_A) != variant->exchanged;
-    struct fw_endpoint endpoint = { .port = first ? 50001 : 80, .family = FW_IPV4 };
-
-    endpoint.addr[0] = 10;
-    endpoint.addr[3] = first ? 1 : 2;
-    if (variant->ipv6) {
-        endpoint.family = FW_IPV6;
-        endpoint.addr[0] = 0xfd;
-        endpoint.addr[3] = 0;
-        endpoint.addr[15] = first ? 1 : 2;
-    }
-    return endpoint;
-}
+/* ----------------------------------------------------------------------------- a segment -- */
 
 static uint32_t absolute(const struct picture_number *number, uint32_t isn)
 {
@@ -172,8 +177,8 @@ static struct fw_segment build_segment(struct run *run, const struct picture_lin
     struct fw_segment segment = line->segment;
 
     run->last_mark[from] = mark;
-    segment.from = endpoint_of(run->variant, from);
-    segment.to = endpoint_of(run->variant, (enum picture_end) !from);
+    segment.from = endpoint_of(run, from);
+    segment.to = endpoint_of(run, (enum picture_end) !from);
     segment.seq = absolute(&line->seq, run->variant->isn[from]);
     segment.ack = absolute(&line->ack, run->variant->isn[!from]);
     segment.ip_id = run->variant->ipv6 ? 0 : mark;
@@ -190,7 +195,7 @@ static void feed(struct run *run, const struct fw_segment *segment)
         disagree(run, "fw_tracker_feed: out of memory");
 }
 
-/* --------------------------------------------------------------------------- after a line -- */
+/* -------------------------------------------------------------------------- after a line -- */
 
 static struct lane *lane_of(struct run *run, uint16_t vlan)
 {
@@ -224,9 +229,19 @@ static void check_corrected(struct run *run, int end, bool expected)
                  corrected ? "corrected" : "not corrected");
 }
 
+/* The old connection's record comes before the new one's first event. */
+static void check_succession(struct run *run, struct lane *lane)
+{
+    if (lane->id != 0 && lane->id != run->id && !run->observer.connections[lane->id - 1].ended)
+        disagree(run, "  expected  the record of #%" PRIu64 " before #%" PRIu64 " begins", lane->id,
+                 run->id);
+    lane->id = run->id;
+}
+
 static void check_states(struct run *run, const struct picture_line *line)
 {
     struct lane *lane = lane_of(run, run->vlan);
+    check_succession(run, lane);
     const struct observed *observed = &run->observer.connections[run->id - 1];
     char want[2][24], got[2][24];
     bool same = true;
@@ -237,6 +252,11 @@ static void check_states(struct run *run, const struct picture_line *line)
         struct picture_state *expected = &lane->expected[end];
         if (given->given)
             *expected = *given;
+        if (expected->any)
+            expected->state = observed->state[side];
+        if (expected->any || expected->mark == '*')
+            expected->mark = observed->mark[side];
+        expected->any = false;
         same = same && observed->state[side] == expected->state &&
                observed->mark[side] == expected->mark;
         state_text(expected->state, expected->mark, want[end]);
@@ -246,7 +266,8 @@ static void check_states(struct run *run, const struct picture_line *line)
         disagree(run, "  expected  A %-16s B %s\n  got       A %-16s B %s", want[END_A],
                  want[END_B], got[END_A], got[END_B]);
     for (int end = END_A; end <= END_B; end++)
-        check_corrected(run, end, state_after(run, line, end)->corrected);
+        if (!state_after(run, line, end)->any)
+            check_corrected(run, end, state_after(run, line, end)->corrected);
 }
 
 static void check_cause(struct run *run, const char *cause)
@@ -427,6 +448,18 @@ static const char *record_value(const struct run *run, const struct fw_connectio
     return NULL;
 }
 
+/* `*` at the begin or the end of `want` stands for anything. */
+static bool matches(const char *got, const char *want)
+{
+    const size_t length = strlen(want);
+
+    if (length > 0 && want[length - 1] == '*')
+        return strncmp(got, want, length - 1) == 0;
+    if (*want == '*')
+        return strlen(got) + 1 >= length && strcmp(got + strlen(got) + 1 - length, want + 1) == 0;
+    return strcmp(got, want) == 0;
+}
+
 static void check_record(struct run *run, const struct picture_line *line)
 {
     size_t word = 0;
@@ -440,8 +473,10 @@ static void check_record(struct run *run, const struct picture_line *line)
     while (word < line->word_count) {
         const char *key = line->words[word++];
         const char *end = word < line->word_count ? line->words[word] : "";
-        const char *got = record_value(run, record, key);
         const unsigned scale = run->variant->doubled ? 2 : 1;
+        const char *got = record_value(run, record, key);
+        if (strcmp(key, "all_packets") == 0)
+            got = number_text((record->packets[0] + record->packets[1]) / scale);
         if (!got && (strcmp(end, "A") == 0 || strcmp(end, "B") == 0) && ++word)
             got = end_value(record, side_of(run, record, *end == 'A' ? END_A : END_B), key, scale);
         else
@@ -449,7 +484,7 @@ static void check_record(struct run *run, const struct picture_line *line)
         const char *want = word < line->word_count ? line->words[word++] : "";
         if (!got)
             disagree(run, "  the ladder itself: no such key: %s", key);
-        if (strcmp(want, got) != 0)
+        if (!matches(got, want))
             disagree(run, "  expected  %s %s '%s'\n  got       '%s'", key, end, want, got);
     }
 }
@@ -517,7 +552,7 @@ static void check_sums(struct run *run)
         disagree(run, "  broken rule: %s", run->observer.fault);
 }
 
-/* -------------------------------------------------------------------------------- a run -- */
+/* --------------------------------------------------------------------------------- a run -- */
 
 static void read_option(struct run *run, const struct picture_line *line,
                         struct fw_tracker_options *options)
@@ -534,6 +569,9 @@ static void read_option(struct run *run, const struct picture_line *line,
         options->max_connections = strtoull(value, NULL, 10);
     } else if (strcmp(name, "checksum") == 0) {
         options->drop_bad_checksums = true;
+    } else if (strcmp(name, "same") == 0) {
+        run->same_address = strcmp(value, "address") == 0;
+        run->same_port = strcmp(value, "port") == 0;
     } else {
         disagree(run, "  the ladder itself: no such option: %s %s", name, value);
     }
@@ -573,7 +611,7 @@ static void run_variant(struct picture *picture, const struct variant *variant)
     finish_run(&run);
 }
 
-/* ----------------------------------------------------------------------------- variants -- */
+/* ------------------------------------------------------------------------------ variants -- */
 
 static bool is_left_out(const struct picture *picture, const char *name, bool print)
 {

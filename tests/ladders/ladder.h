@@ -12,9 +12,11 @@
  *     A > FLAGS SEQ:END [OPTION]... [AFTER]...     a segment, 1 ms after the line before
  *     after 75s [AFTER]...                         time passes, nothing is sent
  *     established [OPTION]...                      SYN, SYN+ACK, ACK with these options
- *     with NAME VALUE                              a tracker option; before the first segment
- *     not VARIANT REASON                           see below
- *     record [N] [KEY [A|B] VALUE]...              record N (1: the first connection) at the end
+ *     with NAME VALUE                              timers linux, idle TIME, max_connections N,
+ *                                                  checksum yes; same address, same port (both
+ * ends) not VARIANT REASON                           see below record [N] [KEY [A|B] VALUE]...
+ * record N (1: the first connection) at the end
+ *                                                  (`*` before or behind VALUE: anything)
  *     count NAME VALUE                             a counter of the tracker at the end
  *
  * FLAGS are tcpdump's letters, or `none`. SEQ and END enclose the payload (SYN and FIN are not
@@ -22,13 +24,14 @@
  * other's. `=N` is the number itself.
  *
  * OPTION: ack N, win N, mss N, wscale N, ts N, ecr N, cookie BYTES (fast open), vlan N, delay TIME
- * (instead of the 1 ms; may be negative), badsum, duplicate (IP id and checksum of its sender's
- * segment before, so that it is the same packet), icmp NAME (not the segment: an ICMP error that
- * quotes it).
+ * (instead of the 1 ms; may be negative), badsum, fragmented, duplicate (IP id and checksum of its
+ * sender's segment before, so that it is the same packet), icmp NAME (not the segment: an ICMP
+ * error that quotes it).
  *
  * AFTER: A STATE or B STATE with the mark of the views: `?` inferred, `~` timer; `-` never heard
- * from. `corrected` behind it: its transition took a proof back, and others did not. What is not
- * named has not changed. note NAME; cause WORDS of one of the transitions; silent: no transition.
+ * from; `any` state or `*` mark for what nobody can know, which then stands until another is named.
+ * `corrected` behind it: its transition took a proof back, and others did not. What is not named
+ * has not changed. note NAME; cause WORDS of one of the transitions; silent: no transition.
  *
  * Exactly as many connections are expected as `connections N` says in a `count` line, else one per
  * VLAN. Every ladder is run as it is; with addresses and ports exchanged, and opened from the other

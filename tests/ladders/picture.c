@@ -58,7 +58,7 @@ int64_t picture_duration(const char *word)
     return (int64_t)(number * scale);
 }
 
-/* ------------------------------------------------------------------------------- segments -- */
+/* ------------------------------------------------------------------------------ segments -- */
 
 static uint16_t read_flags(const struct words *words, const char *letters)
 {
@@ -119,6 +119,8 @@ static bool take_option(struct words *words, struct picture_line *line)
         line->delay_ns = picture_duration(take(words));
     else if (takes(words, "badsum"))
         segment->checksum = FW_CHECKSUM_BAD;
+    else if (takes(words, "fragmented"))
+        segment->fragmented = true;
     else if (takes(words, "duplicate"))
         line->is_duplicate = true;
     else if (takes(words, "icmp"))
@@ -149,9 +151,10 @@ static struct picture_state take_state(struct words *words)
     const char *word = take(words);
     size_t length = strlen(word);
 
-    if (length > 1 && strchr("?~", word[length - 1]))
+    if (length > 1 && strchr("?~*", word[length - 1]))
         expected.mark = word[--length];
-    if (strcmp(word, "-") != 0 && !fw_state_parse(word, length, &expected.state))
+    expected.any = strcmp(word, "any") == 0;
+    if (!expected.any && strcmp(word, "-") != 0 && !fw_state_parse(word, length, &expected.state))
         complain(words->line, "no such state:", word);
     expected.corrected = takes(words, "corrected");
     return expected;
@@ -228,7 +231,7 @@ static void read_established(struct picture *picture, struct words *words,
     }
 }
 
-/* ---------------------------------------------------------------------------------- lines -- */
+/* --------------------------------------------------------------------------------- lines -- */
 
 static void read_plain(struct words *words, struct picture_line *line, enum picture_kind kind)
 {

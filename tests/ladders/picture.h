@@ -31,8 +31,9 @@ struct picture_number {
 /* A state that is expected of an endpoint. */
 struct picture_state {
     bool given, corrected;
+    bool any; /* what it is then stands for the lines after it */
     enum fw_state state;
-    char mark; /* '?', '~' or ' ' */
+    char mark; /* '?', '~' or ' '; '*': any */
 };
 
 struct picture_line {

@@ -388,7 +388,8 @@ const char *build_save_part(const struct builder *builder, const char *name, siz
 
     snprintf(path, sizeof path, "%s/%s", build_folder(), name);
     FILE *file = fopen(path, "wb");
-    if (!file || fwrite(builder->bytes, 1, count, file) != count || fclose(file) != 0)
+    if (!file || (count > 0 && fwrite(builder->bytes, 1, count, file) != count) ||
+        fclose(file) != 0)
         give_up(path);
     return path;
 }

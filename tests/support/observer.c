@@ -64,7 +64,7 @@ __attribute__((format(printf, 2, 3))) static void fault(struct observer *observe
     va_end(arguments);
 }
 
-/* --------------------------------------------------------------------------------- the rules -- */
+/* ----------------------------------------------------------------------------- the rules -- */
 
 static bool is_arrow(enum fw_state from, enum fw_state to, bool timer)
 {
@@ -126,11 +126,14 @@ static void check_transition(struct observer *observer, const struct fw_step *st
               from, to, fw_state_name(told, FW_NAMES_RFC));
     if (transition->from == transition->to)
         fault(observer, "frame %" PRIu64 ": %s > %s is no move", step->frame, from, to);
+    if (transition->in_state_ns < -1)
+        fault(observer, "frame %" PRIu64 ": %s > %s after %" PRId64 " ns", step->frame, from, to,
+              transition->in_state_ns);
     if (!transition->cause)
         fault(observer, "frame %" PRIu64 ": %s > %s has no cause", step->frame, from, to);
 }
 
-/* --------------------------------------------------------------------------------- the hooks -- */
+/* ----------------------------------------------------------------------------- the hooks -- */
 
 static char mark_of(bool inferred, bool timed)
 {

@@ -335,10 +335,30 @@ START_TEST(two_selections_combine)
 }
 END_TEST
 
+static bool is_fixed(const char *text)
+{
+    char error[256];
+    struct selection *selection = selection_parse(text, error, sizeof error);
+    ck_assert_msg(selection, "%s", error);
+    const bool fixed = selection_is_fixed(selection);
+    selection_destroy(selection);
+    return fixed;
+}
+
+START_TEST(addresses_and_ports_are_known_at_the_first_packet)
+{
+    ck_assert(selection_is_fixed(NULL));
+    ck_assert(is_fixed("dst 10.0.0.1 and not sport = :50001"));
+    ck_assert(!is_fixed("dst 10.0.0.1 and state close-wait"));
+    ck_assert(!is_fixed("client_retransmits > 3 or dport = :80"));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         src_is_the_client_and_dst_the_server,
+        addresses_and_ports_are_known_at_the_first_packet,
         addresses_of_ip_version_6_may_stand_in_brackets,
         ports_compare_with_every_sign_and_word,
         a_state_is_either_ends_in_any_spelling,

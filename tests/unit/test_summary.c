@@ -167,13 +167,11 @@ START_TEST(nothing_that_was_not_used_is_silent)
         ") on interface 2\n",
         "not decoded: 1 packet of link type 65000",
         "not decoded: packets in tunnels: 10 in ESP, 2 in GTP\n",
-        "not used: 3 later IP fragments, 1 packet captured too short for its TCP header, 2 "
-        "malformed "
-        "packets, 4 exact duplicates, 5 bad checksums\n",
+        "not used: 3 later IP fragments, 1 packet captured too short for its TCP header, ",
+        ", 2 malformed packets, 4 exact duplicates, 5 bad checksums\n",
         "odd: 3 segments in fragmented packets, 6 times that go back\n",
         "lost: 7 packets dropped by the kernel, 1 packet dropped by the interface\n",
-        "evicted at the memory cap: 8 closed connections, 9 half-open connections, 10 idle "
-        "connections\n",
+        "evicted at the memory cap: 8 closed connections, 9 half-open connections, 10 idle",
         "one-sided: 11 connections seen in one direction only",
         "ended early: interrupted\n",
     };

@@ -1,0 +1,392 @@
+#include "flow.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "allocations.h"
+
+static const uint8_t hash_key[16] = "0123456789abcdef";
+
+static struct fw_endpoint endpoint(uint8_t host, uint16_t port)
+{
+    return (struct fw_endpoint){ .addr = { 10, 0, 0, host }, .port = port, .family = FW_IPV4 };
+}
+
+static struct fw_segment segment(struct fw_endpoint from, struct fw_endpoint to)
+{
+    return (struct fw_segment){ .from = from, .to = to };
+}
+
+/* The n-th of many tuples. */
+static struct flow_key key_of(unsigned n)
+{
+    struct fw_segment nth = segment(endpoint(1, (uint16_t)n), endpoint(2, 80));
+    struct flow_key key;
+    bool from_low;
+
+    nth.from.addr[1] = (uint8_t)(n >> 16);
+    flow_key_of(&nth, &key, &from_low);
+    return key;
+}
+
+static struct flow *add(struct flow_table *table, unsigned n, fw_time now)
+{
+    const struct flow_key key = key_of(n);
+    struct flow *flow = flow_add(table, &key, flow_hash(table, &key), now);
+
+    if (flow)
+        flow->id = n;
+    return flow;
+}
+
+static struct flow *find(struct flow_table *table, unsigned n)
+{
+    const struct flow_key key = key_of(n);
+    return flow_find(table, &key, flow_hash(table, &key));
+}
+
+/* ---------------------------------------------------------------------------------- keys -- */
+
+START_TEST(both_directions_have_one_key_and_the_lower_end_first)
+{
+    const struct fw_segment there = segment(endpoint(1, 4000), endpoint(2, 80));
+    const struct fw_segment back = segment(endpoint(2, 80), endpoint(1, 4000));
+    struct flow_key one, other;
+    bool from_low;
+
+    memset(&one, 0xaa, sizeof(one)); /* no byte may keep what was there */
+    memset(&other, 0x55, sizeof(other));
+    flow_key_of(&there, &one, &from_low);
+    ck_assert(from_low);
+    flow_key_of(&back, &other, &from_low);
+    ck_assert(!from_low);
+    ck_assert_mem_eq(&one, &other, sizeof(one));
+    ck_assert_uint_eq(one.low_port, 4000);
+    ck_assert_uint_eq(one.high_port, 80);
+}
+END_TEST
+
+START_TEST(the_same_address_is_told_apart_by_port)
+{
+    const struct fw_segment there = segment(endpoint(1, 80), endpoint(1, 4000));
+    const struct fw_segment back = segment(endpoint(1, 4000), endpoint(1, 80));
+    struct flow_key one, other;
+    bool there_low, back_low;
+
+    flow_key_of(&there, &one, &there_low);
+    flow_key_of(&back, &other, &back_low);
+    ck_assert_mem_eq(&one, &other, sizeof(one));
+    ck_assert_int_ne(there_low, back_low);
+}
+END_TEST
+
+START_TEST(whatever_is_part_of_the_identity_is_part_of_the_key)
+{
+    const struct fw_segment base = segment(endpoint(1, 4000), endpoint(2, 80));
+    struct fw_segment others[] = { base, base, base, base, base, base, base, base };
+    struct flow_key key, other;
+    bool from_low;
+
+    others[0].scope.vlan = 7;
+    others[1].scope.tunnel = FW_TUNNEL_GRE;
+    others[2].scope.tunnel_id = 7;
+    others[3].from.port = 4001;
+    others[4].to.port = 81;
+    others[5].from.addr[3] = 3;
+    others[6].to.addr[15] = 1;
+    others[7].from.family = others[7].to.family = FW_IPV6; /* the same bytes mean something else */
+    flow_key_of(&base, &key, &from_low);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        flow_key_of(&others[i], &other, &from_low);
+        ck_assert_mem_ne(&key, &other, sizeof(key));
+    }
+}
+END_TEST
+
+START_TEST(what_is_no_part_of_the_identity_is_no_part_of_the_key)
+{
+    const struct fw_segment base = segment(endpoint(1, 4000), endpoint(2, 80));
+    struct fw_segment other = base;
+    struct flow_key key, other_key;
+    bool from_low;
+
+    other.time = other.seq = other.flags = other.ttl = other.ip_id = 99;
+    flow_key_of(&base, &key, &from_low);
+    flow_key_of(&other, &other_key, &from_low);
+    ck_assert_mem_eq(&key, &other_key, sizeof(key));
+}
+END_TEST
+
+START_TEST(identity_gives_back_what_the_key_took)
+{
+    struct fw_segment syn = segment(endpoint(9, 4000), endpoint(2, 80));
+    struct fw_identity identity;
+    struct flow_key key;
+    bool from_low;
+
+    syn.scope = (struct fw_scope){ .tunnel_id = 5, .vlan = 6, .tunnel = FW_TUNNEL_VXLAN };
+    flow_key_of(&syn, &key, &from_low);
+    const struct flow flow = { .key = key, .id = 3, .client_is_low = from_low };
+    flow_identity(&flow, &identity);
+    ck_assert_uint_eq(identity.id, 3);
+    ck_assert_mem_eq(&identity.client, &syn.from, sizeof(syn.from));
+    ck_assert_mem_eq(&identity.server, &syn.to, sizeof(syn.to));
+    ck_assert_mem_eq(&identity.scope, &syn.scope, sizeof(syn.scope));
+}
+END_TEST
+
+START_TEST(another_hash_key_gives_other_hashes)
+{
+    static const uint8_t another[16] = "0123456789abcdeg";
+    struct flow_table *one = flow_table_create(hash_key, false);
+    struct flow_table *other = flow_table_create(another, false);
+    unsigned same = 0;
+
+    for (unsigned n = 0; n < 1000; n++) {
+        const struct flow_key key = key_of(n);
+        same += flow_hash(one, &key) == flow_hash(other, &key);
+    }
+    ck_assert_uint_lt(same, 3);
+    flow_table_destroy(one);
+    flow_table_destroy(other);
+}
+END_TEST
+
+/* --------------------------------------------------------------------------------- table -- */
+
+START_TEST(flows_are_found_until_they_are_removed)
+{
+    enum { FLOWS = 2000 }; /* several slabs, several doublings of the buckets */
+    struct flow_table *table = flow_table_create(hash_key, false);
+
+    for (unsigned n = 1; n <= FLOWS; n++) {
+        ck_assert_ptr_null(find(table, n));
+        ck_assert_ptr_nonnull(add(table, n, n));
+    }
+    ck_assert_uint_eq(flow_count(table), FLOWS);
+    for (unsigned n = 1; n <= FLOWS; n += 2)
+        flow_remove(table, find(table, n));
+    ck_assert_uint_eq(flow_count(table), FLOWS / 2);
+    for (unsigned n = 1; n <= FLOWS; n++) {
+        struct flow *flow = find(table, n);
+        if (n % 2)
+            ck_assert_ptr_null(flow);
+        else
+            ck_assert_uint_eq(flow->id, n);
+    }
+    flow_table_destroy(table);
+}
+END_TEST
+
+START_TEST(a_flow_begins_zeroed_although_its_memory_was_used)
+{
+    struct flow_table *table = flow_table_create(hash_key, false);
+    struct flow *flow = add(table, 1, 5);
+
+    flow->last_frame = 99;
+    flow->tcp.end[0].nxt = 99;
+    flow_remove(table, flow);
+    flow = add(table, 2, 6);
+    ck_assert_uint_eq(flow->last_frame, 0);
+    ck_assert_uint_eq(flow->tcp.end[0].nxt, 0);
+    ck_assert_int_eq(flow->queued, 6);
+    ck_assert_int_eq(flow->queue, FLOW_OPEN);
+    flow_table_destroy(table);
+}
+END_TEST
+
+START_TEST(removed_flows_give_their_memory_to_new_ones)
+{
+    struct flow_table *table = flow_table_create(hash_key, false);
+
+    for (unsigned n = 1; n <= 600; n++)
+        add(table, n, 0);
+    const size_t bytes = flow_memory_bytes(table);
+    for (unsigned n = 1; n <= 100000; n++) {
+        flow_remove(table, find(table, n));
+        ck_assert_ptr_nonnull(add(table, n + 600, 0));
+    }
+    ck_assert_uint_lt(flow_memory_bytes(table), bytes + bytes / 4); /* more buckets, perhaps */
+    flow_table_destroy(table);
+}
+END_TEST
+
+START_TEST(sorted_is_in_order_of_id)
+{
+    struct flow_table *table = flow_table_create(hash_key, false);
+    size_t count;
+
+    ck_assert_ptr_null(flow_sorted(table, &count));
+    ck_assert_uint_eq(count, 0);
+    for (unsigned n = 500; n >= 1; n--)
+        add(table, n, 0);
+    struct flow **sorted = flow_sorted(table, &count);
+    ck_assert_uint_eq(count, 500);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(sorted[i]->id, i + 1);
+    free(sorted);
+    flow_table_destroy(table);
+}
+END_TEST
+
+/* -------------------------------------------------------------------------------- queues -- */
+
+START_TEST(queues_give_the_oldest_first)
+{
+    struct flow_table *table = flow_table_create(hash_key, false);
+
+    for (int queue = 0; queue < FLOW_QUEUE_COUNT; queue++)
+        ck_assert_ptr_null(flow_oldest(table, (enum flow_queue)queue));
+    struct flow *first = add(table, 1, 10);
+    struct flow *second = add(table, 2, 20);
+    struct flow *third = add(table, 3, 30);
+    ck_assert_ptr_eq(flow_oldest(table, FLOW_OPEN), first);
+
+    flow_enqueue(table, first, FLOW_OPEN, 40); /* to the end of its own queue */
+    ck_assert_ptr_eq(flow_oldest(table, FLOW_OPEN), second);
+    flow_enqueue(table, second, FLOW_TIME_WAIT, 50);
+    ck_assert_ptr_eq(flow_oldest(table, FLOW_OPEN), third);
+    ck_assert_ptr_eq(flow_oldest(table, FLOW_TIME_WAIT), second);
+    ck_assert_int_eq(second->queued, 50);
+    flow_remove(table, third);
+    ck_assert_ptr_eq(flow_oldest(table, FLOW_OPEN), first);
+    flow_remove(table, first);
+    ck_assert_ptr_null(flow_oldest(table, FLOW_OPEN));
+    flow_remove(table, second);
+    ck_assert_ptr_null(flow_oldest(table, FLOW_TIME_WAIT));
+    flow_table_destroy(table);
+}
+END_TEST
+
+/* ----------------------------------------------------------------------------- listeners -- */
+
+START_TEST(listeners_come_with_most_answers_first_then_by_address_and_port)
+{
+    struct flow_table *table = flow_table_create(hash_key, false);
+    const struct fw_endpoint servers[] = { endpoint(2, 80), endpoint(2, 22), endpoint(1, 80) };
+    const unsigned answers[] = { 1, 1, 3 };
+    size_t count;
+
+    ck_assert_ptr_null(flow_listeners(table, &count));
+    for (size_t i = 0; i < 3; i++)
+        for (unsigned n = 0; n < answers[i]; n++) {
+            const struct fw_identity identity = { .id = n, .server = servers[i] };
+            ck_assert_int_eq(flow_note_listener(table, &identity, 0), 0);
+        }
+    struct fw_listener *listeners = flow_listeners(table, &count);
+    ck_assert_uint_eq(count, 3);
+    ck_assert_mem_eq(&listeners[0].endpoint, &servers[2], sizeof(servers[2]));
+    ck_assert_uint_eq(listeners[0].synacks, 3);
+    ck_assert_mem_eq(&listeners[1].endpoint, &servers[1], sizeof(servers[1]));
+    ck_assert_mem_eq(&listeners[2].endpoint, &servers[0], sizeof(servers[0]));
+    free(listeners);
+    flow_table_destroy(table);
+}
+END_TEST
+
+START_TEST(a_listener_in_another_vlan_is_another_one)
+{
+    struct flow_table *table = flow_table_create(hash_key, false);
+    struct fw_identity identity = { .server = endpoint(1, 80) };
+    size_t count;
+
+    flow_note_listener(table, &identity, 0);
+    identity.scope.vlan = 3;
+    flow_note_listener(table, &identity, 0);
+    free(flow_listeners(table, &count));
+    ck_assert_uint_eq(count, 2);
+    flow_table_destroy(table);
+}
+END_TEST
+
+/* ------------------------------------------------------------------------- out of memory -- */
+
+/* Memory runs out at every allocation in turn: what was there stays, nothing exits. */
+static void run_out(bool interop)
+{
+    enum { FLOWS = 1500 };
+
+    for (size_t nth = 1;; nth++) {
+        allocations_fail_from(nth);
+        struct flow_table *table = flow_table_create(hash_key, interop);
+        unsigned added = 0;
+        if (table)
+            while (added < FLOWS && add(table, added + 1, 0))
+                added++;
+        const bool failed = allocations_have_failed();
+        allocations_fail_from(0);
+        ck_assert(failed == (added < FLOWS));
+        if (table) {
+            ck_assert_uint_eq(flow_count(table), added);
+            for (unsigned n = 1; n <= added; n++)
+                ck_assert_ptr_nonnull(find(table, n));
+            ck_assert_ptr_null(find(table, added + 1));
+            ck_assert_ptr_nonnull(add(table, added + 1, 0)); /* there is memory again */
+        }
+        flow_table_destroy(table);
+        if (!failed)
+            return;
+        if (interop && nth > 20)
+            nth += 97; /* each flow takes memory of its own */
+    }
+}
+
+START_TEST(a_failed_add_leaves_the_table_as_it_was)
+{
+    run_out(false);
+    run_out(true);
+}
+END_TEST
+
+START_TEST(a_failed_listener_is_an_error_and_no_exit)
+{
+    for (size_t nth = 1;; nth++) {
+        struct flow_table *table = flow_table_create(hash_key, false);
+        int noted = 0;
+        size_t count;
+
+        allocations_fail_from(nth);
+        for (uint16_t port = 1; port <= 400 && noted == 0; port++) {
+            const struct fw_identity identity = { .server = endpoint(1, port) };
+            noted = flow_note_listener(table, &identity, 0);
+        }
+        const bool failed = allocations_have_failed();
+        allocations_fail_from(0);
+        ck_assert_int_eq(noted, failed ? -ENOMEM : 0);
+        free(flow_listeners(table, &count));
+        flow_table_destroy(table);
+        if (!failed)
+            return;
+    }
+}
+END_TEST
+
+START_TEST(destroying_nothing_is_fine)
+{
+    flow_table_destroy(NULL);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        both_directions_have_one_key_and_the_lower_end_first,
+        the_same_address_is_told_apart_by_port,
+        whatever_is_part_of_the_identity_is_part_of_the_key,
+        what_is_no_part_of_the_identity_is_no_part_of_the_key,
+        identity_gives_back_what_the_key_took,
+        another_hash_key_gives_other_hashes,
+        flows_are_found_until_they_are_removed,
+        a_flow_begins_zeroed_although_its_memory_was_used,
+        removed_flows_give_their_memory_to_new_ones,
+        sorted_is_in_order_of_id,
+        queues_give_the_oldest_first,
+        listeners_come_with_most_answers_first_then_by_address_and_port,
+        a_listener_in_another_vlan_is_another_one,
+        a_failed_add_leaves_the_table_as_it_was,
+        a_failed_listener_is_an_error_and_no_exit,
+        destroying_nothing_is_fine,
+    };
+    return UNIT_RUN("flow", tests);
+}
