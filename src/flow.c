@@ -135,7 +135,8 @@ static void unlink_queue(struct flow_table *table, struct flow *flow)
     *(flow->newer ? &flow->newer->older : &queue->newest) = flow->older;
 }
 
-static void link_newest(struct flow_table *table, struct flow *flow, enum flow_queue to, fw_time now)
+static void link_newest(struct flow_table *table, struct flow *flow, enum flow_queue to,
+                        fw_time now)
 {
     struct queue *queue = &table->queues[to];
     flow->queue = (uint8_t)to;
@@ -191,7 +192,8 @@ static void give_free(struct flow_table *table, struct flow *flow)
     table->free = flow;
 }
 
-struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash, fw_time now)
+struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
+                      fw_time now)
 {
     struct flow *flow = take_free(table);
     if (!flow)

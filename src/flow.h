@@ -6,15 +6,15 @@
 #define FLOW_H
 
 /* uthash must not end the program for want of memory: a failed add leaves hh.tbl NULL. */
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM         1
 #define uthash_nonfatal_oom(item) ((void)(item))
 #include <uthash.h>
 
 #include "interop.h"
 #include "tcp.h"
 
-/* Both endpoints, lower first, and where they live. No padding: uthash compares with memcmp, and the
- * hash reads whole words. */
+/* Both endpoints, lower first, and where they live. No padding: uthash compares with memcmp, and
+ * the hash reads whole words. */
 struct flow_key {
     uint8_t low_addr[16], high_addr[16];
     uint16_t low_port, high_port;
@@ -27,13 +27,13 @@ _Static_assert(sizeof(struct flow_key) == 48, "struct flow_key has padding");
 
 /* Oldest first. A flow is in exactly one. */
 enum flow_queue {
-    FLOW_SYN,         /* half-open attempts */
+    FLOW_SYN, /* half-open attempts */
     FLOW_TIME_WAIT,
     FLOW_FIN_WAIT_2,
-    FLOW_CLOSED,      /* tombstones: late packets find them for 2MSL */
-    FLOW_UNANSWERED,  /* attempts that the SYN timer ended: a SYN sent again finds them */
-    FLOW_DOUBT,       /* an end may be closed, TCP_TIMER_DOUBT */
-    FLOW_OPEN,        /* all others; order is by last look, see flow_refresh() */
+    FLOW_CLOSED,     /* tombstones: late packets find them for 2MSL */
+    FLOW_UNANSWERED, /* attempts that the SYN timer ended: a SYN sent again finds them */
+    FLOW_DOUBT,      /* an end may be closed, TCP_TIMER_DOUBT */
+    FLOW_OPEN,       /* all others; order is by last look, see flow_refresh() */
     FLOW_QUEUE_COUNT
 };
 
@@ -41,7 +41,7 @@ enum flow_queue {
 enum { HELD_SYNS = 4 };
 struct held {
     uint64_t id;
-    bool suspect; /* states.md 15: no connection of its own yet */
+    bool suspect;  /* states.md 15: no connection of its own yet */
     bool disowned; /* its sender answered with a RST, and the SYN does not look like its own */
     size_t count;
     struct fw_segment syns[HELD_SYNS];
@@ -95,8 +95,8 @@ size_t flow_memory_bytes(const struct flow_table *table);
 /* All flows in order of id, in an array that the caller frees; NULL without memory or if empty. */
 struct flow **flow_sorted(struct flow_table *table, size_t *count);
 
-/* Server endpoints that answered, a small table of their own; beyond max_listeners (0: no limit) new
- * ones are left out. Returns 0 or -ENOMEM. */
+/* Server endpoints that answered, a small table of their own; beyond max_listeners (0: no limit)
+ * new ones are left out. Returns 0 or -ENOMEM. */
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners);
 

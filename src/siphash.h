@@ -1,6 +1,6 @@
 /*
- * SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF"), over 64-bit words: keyed, so
- * that nobody who does not know the key can send segments that fall into one bucket.
+ * SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF"), over 64-bit words: keyed,
+ * so that nobody who does not know the key can send segments that fall into one bucket.
  */
 #ifndef SIPHASH_H
 #define SIPHASH_H

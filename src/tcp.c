@@ -4,6 +4,7 @@
 
 /* ----------------------------------------------------------------------------------- the table */
 
+/* clang-format off */
 const struct tcp_row tcp_table[] = {
     /* from               proof on the wire   to                   label in figure 5            */
     { FW_CLOSED,          SND_SYN,            FW_SYN_SENT,         "active OPEN / snd SYN" },
@@ -22,6 +23,7 @@ const struct tcp_row tcp_table[] = {
     { FW_LAST_ACK,        RCV_ACK_OF_FIN,     FW_CLOSED,           "rcv ACK of FIN / x"    },
     { FW_TIME_WAIT,       TIMEOUT_2MSL,       FW_CLOSED,           "Timeout=2MSL"          },
 };
+/* clang-format on */
 const size_t tcp_table_rows = sizeof(tcp_table) / sizeof(tcp_table[0]);
 
 const char *tcp_proof_text(enum tcp_proof proof)
@@ -59,7 +61,7 @@ struct step {
     const struct fw_segment *segment; /* NULL: a timer */
     struct tcp_result *result;
     fw_time now;
-    enum fw_side from;  /* who sent it */
+    enum fw_side from; /* who sent it */
     struct tcp_end *sender, *receiver;
 };
 
@@ -85,7 +87,7 @@ static bool proved(const struct tcp_end *end, enum tcp_proof proof)
 
 static void unprove(struct tcp_end *end, enum tcp_proof proof)
 {
-    end->proved &= (uint8_t)~(1u << proof);
+    end->proved &= (uint8_t) ~(1u << proof);
 }
 
 static bool is_synchronised(enum fw_state state)
@@ -191,7 +193,8 @@ static void change_state(struct step *step, struct tcp_end *end, enum fw_state t
         step->connection->timer_base = step->now;
 }
 
-/* What opens a connection fires only when it is seen: a CLOSED end is not opened by its own past. */
+/* What opens a connection fires only when it is seen: a CLOSED end is not opened by its own past.
+ */
 static bool fires(const struct tcp_row *row, const struct tcp_end *end, enum tcp_proof added)
 {
     if (row->from != end->state || !proved(end, row->proof))
@@ -361,8 +364,9 @@ static uint32_t sequence_end(const struct fw_segment *segment)
     return segment->seq + segment->payload_bytes + ((segment->flags & FW_FIN) ? 1 : 0);
 }
 
-/* Sent before what was already seen of this sender, or not by its stack at all (RFC 7323 section 3.2:
- * once negotiated, timestamps are in every segment but a RST): says nothing of its present state. */
+/* Sent before what was already seen of this sender, or not by its stack at all (RFC 7323
+ * section 3.2: once negotiated, timestamps are in every segment but a RST): says nothing of its
+ * present state. */
 static bool is_stale(const struct step *step)
 {
     const struct fw_segment *segment = step->segment;
@@ -426,7 +430,8 @@ static void leave_connection_before(struct step *step, struct tcp_end *end)
         return;
     change_state(step, end, FW_UNKNOWN, FW_PROOF_INFERRED, false, "left the connection before");
     path_truncate(end, 0);
-    end->facts &= ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST | END_INFERRED);
+    end->facts &=
+        ~(unsigned)(END_OUTLIVES | END_HAS_RCV | END_SENT_RST | END_GOT_RST | END_INFERRED);
     end->alive_state = FW_UNKNOWN;
     end->proved = 0;
 }
@@ -498,8 +503,10 @@ static void take_syn(struct step *step)
 static void take_back_ack_of_syn(struct step *step)
 {
     struct tcp_end *sender = step->sender;
-    if (!proved(sender, RCV_ACK_OF_SYN) || !proved(sender, SND_SYN_ACK) ||
-        sender->nxt != sender->iss + 1 || sender->state != FW_ESTABLISHED)
+    if (step->connection->simultaneous && !proved(sender, SND_SYN_ACK))
+        return; /* the first went by late */
+    if (!proved(sender, RCV_ACK_OF_SYN) || sender->nxt != sender->iss + 1 ||
+        sender->state != FW_ESTABLISHED)
         return;
     unprove(sender, RCV_ACK_OF_SYN);
     change_state(step, sender, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
@@ -550,12 +557,15 @@ static void take_syn_ack(struct step *step)
         sender->bytes = segment->payload_bytes;
         unprove(sender, RCV_ACK_OF_SYN); /* it was of another SYN */
     }
-    if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT && proved(sender, SND_SYN)) {
+    if (sender->state == FW_CLOSED && sender->alive_state == FW_SYN_SENT &&
+        proved(sender, SND_SYN)) {
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST);
         change_state(step, sender, FW_SYN_SENT, FW_PROOF_SEGMENT, true,
                      "went on sending: the RST did not arrive");
-    } else if (sender->state == FW_UNKNOWN || (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
-        (sender->state == FW_CLOSED && (has(sender, END_SENT_RST) || has(sender, END_GOT_RST)))) {
+    } else if (sender->state == FW_UNKNOWN ||
+               (sender->state == FW_CLOSED && !proved(sender, SND_SYN_ACK)) ||
+               (sender->state == FW_CLOSED &&
+                (has(sender, END_SENT_RST) || has(sender, END_GOT_RST)))) {
         if (sender->state == FW_CLOSED) { /* what was reset was an answer to another SYN */
             connection->end_kind = FW_END_OPEN;
             connection->closed_by = FW_CLOSED_BY_NONE;
@@ -587,16 +597,17 @@ static void learn_iss_from_ack(struct step *step)
         set_iss(receiver, connection->other_iss, connection->other_iss + 1);
         connection->has_other_iss = false;
     }
-    if (receiver->state != FW_UNKNOWN || !proved(step->sender, SND_SYN) ||
-        step->sender->state != FW_SYN_SENT)
+    const bool unheard = receiver->state == FW_UNKNOWN ||
+                         (receiver->state == FW_CLOSED && !has(receiver, END_HAS_ISS));
+    if (!unheard || !proved(step->sender, SND_SYN) || step->sender->state != FW_SYN_SENT)
         return;
     set_iss(receiver, segment->ack - 1, segment->ack);
     receiver->state = FW_LISTEN;
     prove_as(step, receiver, SND_SYN_ACK, FW_PROOF_INFERRED);
 }
 
-/* A server that sends data or FIN has received the ACK of its SYN, unless it opened fast; the client
- * that it answers has sent it. The capture missed that ACK. */
+/* A server that sends data or FIN has received the ACK of its SYN, unless it opened fast; the
+ * client that it answers has sent it. The capture missed that ACK. */
 static void infer_missed_handshake(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
@@ -701,8 +712,8 @@ static bool acked_lately(const struct tcp_end *end, uint32_t number)
     return false;
 }
 
-/* The sender is CLOSED if it aborts (SND.NXT) or has no connection (the number is the ACK of what it
- * answers); where it answers what it could not accept, it stays as it was. */
+/* The sender is CLOSED if it aborts (SND.NXT) or has no connection (the number is the ACK of what
+ * it answers); where it answers what it could not accept, it stays as it was. */
 static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
 {
     const struct tcp_end *sender = step->sender, *receiver = step->receiver;
@@ -722,8 +733,8 @@ static bool rst_closes_sender(const struct step *step, enum rst_answer answer)
     if (answer == RST_IN_WINDOW && (step->segment->flags & FW_ACK) && has(sender, END_HAS_TS) &&
         !is_stale(step))
         return true; /* its own, from beyond data that the capture missed */
-    return answer == RST_EXACT || (!(step->segment->flags & FW_ACK) && acked_lately(receiver, seq) &&
-                                   receiver->state != FW_UNKNOWN);
+    return answer == RST_EXACT || (!(step->segment->flags & FW_ACK) &&
+                                   acked_lately(receiver, seq) && receiver->state != FW_UNKNOWN);
 }
 
 static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rst, fw_time since,
@@ -745,8 +756,8 @@ static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rs
     };
 }
 
-/* The end in doubt is heard. What it sent at once may have crossed what closed it; a challenge ACK, or
- * a segment that comes late, says that it lives. */
+/* The end in doubt is heard. What it sent at once may have crossed what closed it; a challenge ACK,
+ * or a segment that comes late, says that it lives. */
 static void go_on_doubting(struct step *step)
 {
     struct tcp_doubt *doubt = &step->connection->doubt;
@@ -759,7 +770,8 @@ static void go_on_doubting(struct step *step)
     const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
     doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
                    tcp_elapsed(doubt->since, segment->time) < TCP_DOUBT_NS;
-    /* What it says of itself meanwhile comes before its closing, which is then told with this frame. */
+    /* What it says of itself meanwhile comes before its closing, which is then told with this
+     * frame. */
     if (doubt->waits && (doubt->crossed || step->result->count > 0))
         begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
@@ -831,7 +843,8 @@ static void revive(struct step *step)
     if (has(sender, END_TIMED))
         connection->end_kind = FW_END_OPEN;
     const bool may_cross = !has(sender, END_SENT_RST | END_TIMED) &&
-                           !(step->segment->flags & FW_FIN) && tcp_elapsed(sender->since, step->now) < TCP_DOUBT_NS;
+                           !(step->segment->flags & FW_FIN) &&
+                           tcp_elapsed(sender->since, step->now) < TCP_DOUBT_NS;
     if (may_cross)
         begin_doubt(step, sender, has(sender, END_GOT_RST), sender->since, true);
     const enum fw_state alive = (enum fw_state)sender->alive_state;
@@ -855,8 +868,9 @@ static void take_back_ack_of_fin(struct step *step)
     if (!proved(sender, RCV_ACK_OF_FIN))
         return;
     unprove(sender, RCV_ACK_OF_FIN);
-    correct(step, sender, fin_again ? "sent FIN again: its ACK did not arrive"
-                                    : "sent data again: the ACK of its FIN did not arrive");
+    correct(step, sender,
+            fin_again ? "sent FIN again: its ACK did not arrive"
+                      : "sent data again: the ACK of its FIN did not arrive");
 }
 
 /* New data, or a new ACK, from before its FIN: the FIN was not its own. */
@@ -870,8 +884,8 @@ static void take_back_forged_fin(struct step *step)
         return;
     if (segment->payload_bytes == 0 && after(segment->seq, sender->fin_seq))
         sender->facts |= END_FIN_KEPT;
-    const bool data_beyond = after(segment->seq + segment->payload_bytes, sender->fin_seq) &&
-                             segment->payload_bytes > 0;
+    const bool data_beyond =
+        after(segment->seq + segment->payload_bytes, sender->fin_seq) && segment->payload_bytes > 0;
     const bool newer_before = segment->seq == sender->fin_seq && segment->payload_bytes == 0 &&
                               has(sender, END_HAS_RCV) && after(segment->ack, sender->rcv);
     if (!data_beyond && !newer_before)
@@ -899,8 +913,8 @@ static void sent_ack_of_fin(struct step *step, struct tcp_end *end, uint32_t seq
     prove(step, end, SND_ACK_OF_FIN);
 }
 
-/* The peer's ACK of our SYN or FIN came with, or from beyond, a FIN that we have yet to acknowledge:
- * which of the two we take first, our own next segment tells. */
+/* The peer's ACK of our SYN or FIN came with, or from beyond, a FIN that we have yet to
+ * acknowledge: which of the two we take first, our own next segment tells. */
 static bool is_held_by_fin(const struct step *step, const struct tcp_end *end, uint32_t seq)
 {
     const struct tcp_end *peer = peer_of(step, end);
@@ -955,15 +969,15 @@ static void take_ack(struct step *step, struct tcp_end *end, uint32_t ack, uint3
         hold_ack(step, peer, END_HELD_ACK);
 }
 
-/* The sender's own segment tells what it made of an ACK that came with data or a FIN: it acknowledges
- * as far as that segment went, or repeats itself because something before is missing. An ACK from
- * beyond the peer's FIN counts after that FIN, any other before it. */
+/* The sender's own segment tells what it made of an ACK that came with data or a FIN: it
+ * acknowledges as far as that segment went, or repeats itself because something before is missing.
+ * An ACK from beyond the peer's FIN counts after that FIN, any other before it. */
 static void release_held_ack(struct step *step, unsigned held)
 {
     const struct fw_segment *segment = step->segment;
     struct tcp_end *sender = step->sender;
-    const bool repeats = has(sender, END_HAS_RCV) && segment->ack == sender->last_ack &&
-                         !(segment->flags & FW_FIN);
+    const bool repeats =
+        has(sender, END_HAS_RCV) && segment->ack == sender->last_ack && !(segment->flags & FW_FIN);
     if (!has(sender, held) || (before(segment->ack, sender->held_end) && !repeats))
         return;
     const bool syn = has(sender, END_HELD_SYN);
@@ -1049,7 +1063,8 @@ static void advance_nxt(struct step *step)
         note(step, FW_NOTE_RETRANSMISSION);
         sender->retransmits++;
     }
-    /* A pure ACK from beyond: the capture missed what came before, bytes, unless it is one number. */
+    /* A pure ACK from beyond: the capture missed what came before, bytes, unless it is one number.
+     */
     const uint32_t news = after(data_end, sender->nxt) ? data_end - sender->nxt : 0;
     if (segment->payload_bytes > 0 && news > 0 && has(sender, END_GAP_ONE))
         sender->bytes++;
@@ -1108,8 +1123,9 @@ static void name_ordinary(struct step *step, uint32_t old_nxt)
         note(step, FW_NOTE_ZERO_WINDOW);
     else if (has(sender, END_WINDOW_ZERO) && segment->payload_bytes == 0)
         note(step, FW_NOTE_WINDOW_UPDATE);
-    else if (segment->payload_bytes == 0 && has(sender, END_SEEN) && segment->ack == sender->last_ack &&
-             segment->seq == sender->last_seq && sender->last_flags == segment->flags)
+    else if (segment->payload_bytes == 0 && has(sender, END_SEEN) &&
+             segment->ack == sender->last_ack && segment->seq == sender->last_seq &&
+             sender->last_flags == segment->flags)
         note(step, FW_NOTE_DUPLICATE_ACK);
 }
 
@@ -1119,7 +1135,8 @@ static void start_midstream(struct step *step)
     if (!connection->midstream || has(step->sender, END_SEEN) || has(step->receiver, END_SEEN) ||
         step->sender->state != FW_UNKNOWN)
         return;
-    change_state(step, step->sender, FW_ESTABLISHED, FW_PROOF_INFERRED, false, "capture starts here");
+    change_state(step, step->sender, FW_ESTABLISHED, FW_PROOF_INFERRED, false,
+                 "capture starts here");
     if (step->segment->flags & FW_ACK) {
         change_state(step, step->receiver, FW_ESTABLISHED, FW_PROOF_INFERRED, false,
                      "capture starts here");
@@ -1169,8 +1186,8 @@ static void take_segment(struct step *step)
     leave_connection_before(step, receiver);
     learn_iss_from_ack(step);
     infer_missed_handshake(step);
-    if (sender->state == FW_SYN_SENT && has(receiver, END_HAS_ISS) && !acks_syn_of(segment, receiver) &&
-        receiver->state == FW_SYN_RECEIVED) {
+    if (sender->state == FW_SYN_SENT && has(receiver, END_HAS_ISS) &&
+        !acks_syn_of(segment, receiver) && receiver->state == FW_SYN_RECEIVED) {
         note(step, FW_NOTE_BAD_ACK);
         return;
     }
@@ -1334,8 +1351,8 @@ void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
     count_segment(&connection->end[from], syn);
 }
 
-void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
-              const struct fw_segment *quoted, struct tcp_result *result)
+void tcp_icmp(struct tcp_connection *connection, enum fw_side from, const struct fw_segment *quoted,
+              struct tcp_result *result)
 {
     struct tcp_end *sender = &connection->end[from];
     struct step step = {
@@ -1504,7 +1521,8 @@ static enum fw_end describe_end(const struct tcp_connection *connection)
                : FW_END_OPEN;
 }
 
-static void describe_side(const struct tcp_end *end, enum fw_side side, struct fw_connection *record)
+static void describe_side(const struct tcp_end *end, enum fw_side side,
+                          struct fw_connection *record)
 {
     record->mss[side] = end->mss;
     record->packets[side] = end->packets;

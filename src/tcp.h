@@ -47,10 +47,10 @@ const char *tcp_proof_text(enum tcp_proof proof);
 
 /* What is known of an endpoint (`facts`). */
 enum {
-    END_SEEN = 1 << 0,        /* it sent at least one segment */
+    END_SEEN = 1 << 0, /* it sent at least one segment */
     END_HAS_ISS = 1 << 1,
     END_HAS_NXT = 1 << 2,
-    END_HAS_RCV = 1 << 3,     /* it sent an ACK number */
+    END_HAS_RCV = 1 << 3, /* it sent an ACK number */
     END_HAS_TS = 1 << 4,
     END_SYN_OPTIONS = 1 << 5, /* its SYN or SYN+ACK was seen: window_scale is known */
     END_SCALES = 1 << 6,      /* that SYN had the window scale option */
@@ -63,13 +63,14 @@ enum {
     END_HELD_ACK = 1 << 13,   /* its SYN or FIN was acknowledged together with data or a FIN */
     END_ACKED_FIN = 1 << 14,  /* it acknowledged the peer's FIN at `ack_fin_seq` */
     END_WINDOW_ZERO = 1 << 15,
-    END_HELD_BEHIND = 1 << 17, /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
-    END_HELD_SYN = 1 << 18,   /* what END_HELD_ACK holds is the ACK of its SYN */
-    END_OUTLIVES = 1 << 20,   /* it may still hold the connection before on this tuple */
+    END_HELD_BEHIND =
+        1 << 17,            /* its FIN was acknowledged from beyond the peer's FIN (states.md 21) */
+    END_HELD_SYN = 1 << 18, /* what END_HELD_ACK holds is the ACK of its SYN */
+    END_OUTLIVES = 1 << 20, /* it may still hold the connection before on this tuple */
     END_ONE_MISSED = 1 << 22, /* the capture missed one number just before `nxt`: FIN or byte */
     END_RST_TIMED = 1 << 21,  /* the RST it sent carried timestamps: it was its own */
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
-    END_GAP_ONE = 1 << 23,    /* one number of it was missed: a FIN or a byte */
+    END_GAP_ONE = 1 << 23,    /* one number that it went beyond is not counted as a byte yet */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
 };
 
@@ -77,27 +78,27 @@ enum {
 enum { TCP_RECENT_ACKS = 8 };
 
 struct tcp_end {
-    fw_time since;            /* when `state` was entered */
-    uint64_t path;            /* 4 bits a state, first lowest */
+    fw_time since; /* when `state` was entered */
+    uint64_t path; /* 4 bits a state, first lowest */
     uint64_t bytes;
     uint32_t iss;
-    uint32_t nxt;             /* SND.NXT as its own segments and the peer's ACKs prove it */
-    uint32_t rcv;             /* highest ACK number it sent: its own word for RCV.NXT */
-    uint32_t fin_seq;         /* sequence number of its FIN, with SND_FIN proved */
-    uint32_t ack_fin_seq;     /* its own sequence number when it first acknowledged the peer's FIN */
+    uint32_t nxt;         /* SND.NXT as its own segments and the peer's ACKs prove it */
+    uint32_t rcv;         /* highest ACK number it sent: its own word for RCV.NXT */
+    uint32_t fin_seq;     /* sequence number of its FIN, with SND_FIN proved */
+    uint32_t ack_fin_seq; /* its own sequence number when it first acknowledged the peer's FIN */
     uint32_t pending_ack;
-    uint32_t held_end;        /* with END_HELD_: where the first segment ended that had that ACK */
+    uint32_t held_end; /* with END_HELD_: where the first segment ended that had that ACK */
     uint32_t acks[TCP_RECENT_ACKS]; /* ACK numbers that it sent lately, newest first */
-    uint32_t ts_recent;       /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
-    uint32_t ts_last;         /* last timestamp it sent */
-    uint32_t window;          /* last advertised, scaled */
+    uint32_t ts_recent;             /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
+    uint32_t ts_last;               /* last timestamp it sent */
+    uint32_t window;                /* last advertised, scaled */
     uint32_t packets, data_packets, retransmits;
     uint32_t facts;
     uint16_t mss;
     uint16_t syns, synacks, fins, rsts; /* segments seen, saturating */
-    uint8_t proved;           /* 1 << enum tcp_proof */
-    uint8_t state;            /* enum fw_state */
-    uint8_t alive_state;      /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
+    uint8_t proved;                     /* 1 << enum tcp_proof */
+    uint8_t state;                      /* enum fw_state */
+    uint8_t alive_state; /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
     uint8_t window_scale;
     /* Identity of the last segment, to tell an exact duplicate. */
     uint16_t last_ip_id, last_checksum;
@@ -105,37 +106,37 @@ struct tcp_end {
     fw_time last_time;
     uint16_t last_flags;
     uint8_t path_length;
-    uint8_t ack_count;        /* of `acks` */
+    uint8_t ack_count; /* of `acks` */
 };
 
-/* Something closes an end if it arrived as it should, and only the end can say: its next segment says
- * that it did not, its silence (TCP_TIMER_DOUBT) that it did, and then its closing is told with the
- * frame that is kept here. */
+/* Something closes an end if it arrived as it should, and only the end can say: its next segment
+ * says that it did not, its silence (TCP_TIMER_DOUBT) that it did, and then its closing is told
+ * with the frame that is kept here. */
 struct tcp_doubt {
-    fw_time since;    /* when what closes it went by */
-    fw_time time;     /* of the frame */
+    fw_time since; /* when what closes it went by */
+    fw_time time;  /* of the frame */
     uint64_t frame;
     uint32_t seq, ack;
     uint16_t flags;
-    uint8_t from;     /* enum fw_side: who sent the frame */
-    uint8_t end;      /* enum fw_side: who is in doubt */
+    uint8_t from; /* enum fw_side: who sent the frame */
+    uint8_t end;  /* enum fw_side: who is in doubt */
     bool waits;
-    bool by_rst;      /* closed by a RST, else by the ACK of its FIN */
-    bool crossed;     /* the end was heard again, perhaps of before */
+    bool by_rst;  /* closed by a RST, else by the ACK of its FIN */
+    bool crossed; /* the end was heard again, perhaps of before */
 };
 
 struct tcp_connection {
     struct tcp_end end[2]; /* by enum fw_side */
     struct tcp_doubt doubt;
     fw_time first_time, last_time;
-    fw_time syn_time;      /* the last SYN */
-    fw_time synack_time;   /* the last SYN+ACK */
+    fw_time syn_time;    /* the last SYN */
+    fw_time synack_time; /* the last SYN+ACK */
     fw_time first_syn_time;
     fw_time established_time;
-    fw_time timer_base;    /* what the clock of tcp_timer() counts from */
+    fw_time timer_base; /* what the clock of tcp_timer() counts from */
     int64_t handshake_ns, rtt_client_ns, rtt_server_ns;
     const char *cause;
-    uint32_t other_iss;    /* of a second SYN+ACK (states.md 7) */
+    uint32_t other_iss;                        /* of a second SYN+ACK (states.md 7) */
     uint8_t open, end_kind, closed_by, dir_by; /* enums of finwait.h */
     bool midstream, lossy, fast_open, simultaneous, has_other_iss, synack_was_bad, has_sack;
 };
@@ -151,10 +152,10 @@ struct tcp_result {
 
 /* Where a segment belongs that carries a SYN to a tuple already known. */
 enum tcp_syn {
-    TCP_SYN_SAME,      /* part of this connection */
-    TCP_SYN_NEW,       /* a new connection; this one is over */
-    TCP_SYN_HOLD,      /* a new one, but this one lives until its end answers (states.md 2, 27) */
-    TCP_SYN_SUSPECT,   /* inside a synchronised connection: the answer decides (states.md 15) */
+    TCP_SYN_SAME,    /* part of this connection */
+    TCP_SYN_NEW,     /* a new connection; this one is over */
+    TCP_SYN_HOLD,    /* a new one, but this one lives until its end answers (states.md 2, 27) */
+    TCP_SYN_SUSPECT, /* inside a synchronised connection: the answer decides (states.md 15) */
 };
 enum tcp_syn tcp_classify_syn(const struct tcp_connection *connection, enum fw_side from,
                               const struct fw_segment *segment);
@@ -170,12 +171,13 @@ enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *segment, struct tcp_result *result);
 
-/* `next` follows a connection on the same tuple, in which `side` was `before`. Until it answers, it may
- * be there still; also if it was closed there, by what may have been lost. */
+/* `next` follows a connection on the same tuple, in which `side` was `before`. Until it answers, it
+ * may be there still; also if it was closed there, by what may have been lost. */
 void tcp_succeed(struct tcp_connection *next, enum fw_side side, const struct tcp_end *before);
 
-/* `from` sent a SYN that may belong to the next connection on this tuple (TCP_SYN_HOLD or _SUSPECT):
- * it is in SYN_SENT, inferred, if the SYN is its own. The other end is as it was until it answers. */
+/* `from` sent a SYN that may belong to the next connection on this tuple (TCP_SYN_HOLD or
+ * _SUSPECT): it is in SYN_SENT, inferred, if the SYN is its own. The other end is as it was until
+ * it answers. */
 void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
                   const struct fw_segment *syn, struct tcp_result *result);
 
@@ -184,8 +186,8 @@ void tcp_count_held(struct tcp_connection *connection, enum fw_side from,
                     const struct fw_segment *syn);
 
 /* Takes an ICMP error about a segment that `from` had sent. */
-void tcp_icmp(struct tcp_connection *connection, enum fw_side from,
-              const struct fw_segment *quoted, struct tcp_result *result);
+void tcp_icmp(struct tcp_connection *connection, enum fw_side from, const struct fw_segment *quoted,
+              struct tcp_result *result);
 
 /* Which clock runs. */
 enum tcp_timer {
@@ -199,8 +201,8 @@ enum tcp_timer {
 };
 enum tcp_timer tcp_timer(const struct tcp_connection *connection);
 
-/* How long an end that may be closed has to be heard again: longer than most round trips, and than a
- * stack waits before it repeats itself. */
+/* How long an end that may be closed has to be heard again: longer than most round trips, and than
+ * a stack waits before it repeats itself. */
 #define TCP_DOUBT_NS FW_SECOND
 
 /* The clock ran out at `now`. */

@@ -9,8 +9,8 @@ struct fw_tracker {
     const struct fw_hooks *hooks;
     void *context;
     struct flow_table *flows;
-    fw_time now;             /* the latest time seen: clocks never run back */
-    fw_time last_time;       /* of the last segment */
+    fw_time now;       /* the latest time seen: clocks never run back */
+    fw_time last_time; /* of the last segment */
     uint64_t next_id;
     uint64_t max_connections;
     uint64_t max_held, held_count; /* attempts that wait for an answer; 0: no limit */
@@ -33,8 +33,8 @@ void fw_tracker_defaults(struct fw_tracker_options *options)
 }
 
 /* Shares the memory out: three quarters are for connections, the rest for what hangs on them. A
- * connection's own share is its slab entry, uthash's buckets (doubling leaves them half empty), labels;
- * malloc adds its own to a listener or an attempt. */
+ * connection's own share is its slab entry, uthash's buckets (doubling leaves them half empty),
+ * labels; malloc adds its own to a listener or an attempt. */
 static void limit_memory(struct fw_tracker *tracker)
 {
     const struct fw_tracker_options *options = &tracker->options;
@@ -86,8 +86,7 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
 static fw_time timer_due(const struct fw_tracker *tracker, const struct flow *flow)
 {
     const enum flow_queue queue = (enum flow_queue)flow->queue;
-    const bool ends_it =
-        queue == FLOW_SYN || queue == FLOW_TIME_WAIT || queue == FLOW_FIN_WAIT_2;
+    const bool ends_it = queue == FLOW_SYN || queue == FLOW_TIME_WAIT || queue == FLOW_FIN_WAIT_2;
 
     return ends_it ? flow->queued + timeout_of(tracker, queue) : 0;
 }
@@ -158,7 +157,8 @@ static void tell_step(struct fw_tracker *tracker, struct flow *flow,
     tell(tracker, flow, segment, from, result, time, segment != NULL);
 }
 
-/* --------------------------------------------------------------------------------- queues, clocks */
+/* --------------------------------------------------------------------------------- queues, clocks
+ */
 
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue)
 {
@@ -243,8 +243,7 @@ static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end 
         describe(tracker, flow, &record);
         if (end != FW_END_OPEN && record.end == FW_END_OPEN)
             record.end = end;
-        if (end == FW_END_REUSED && flow->tcp.end_kind == FW_END_OPEN &&
-            !tcp_is_over(&flow->tcp))
+        if (end == FW_END_REUSED && flow->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow->tcp))
             record.end = FW_END_REUSED;
         if (record.one_sided)
             tracker->counts.one_sided++;
@@ -261,7 +260,8 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
 };
 
 /* The frame of a doubt, as far as a view shows it. */
-static void tell_doubted(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+static void tell_doubted(struct fw_tracker *tracker, struct flow *flow,
+                         const struct tcp_result *result)
 {
     const struct tcp_doubt *doubt = &flow->tcp.doubt;
     struct fw_identity identity;
@@ -382,8 +382,8 @@ static void evict_one(struct fw_tracker *tracker)
     enum { LOOKS = 64 };
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
         struct flow *flow = flow_oldest(tracker->flows, order[i].queue);
-        for (int look = 0; flow && order[i].queue == FLOW_OPEN && look < LOOKS &&
-                           base_of(flow) > flow->queued;
+        for (int look = 0;
+             flow && order[i].queue == FLOW_OPEN && look < LOOKS && base_of(flow) > flow->queued;
              look++) {
             flow_enqueue(tracker->flows, flow, FLOW_OPEN, base_of(flow));
             flow = flow_oldest(tracker->flows, FLOW_OPEN);
@@ -519,8 +519,9 @@ static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
 {
     const struct fw_segment *syn = &flow->held->syns[0];
     const uint32_t nxt = syn->seq + 1 + syn->payload_bytes;
-    const bool from_holder = syn->from.port == segment->from.port &&
-                             memcmp(syn->from.addr, segment->from.addr, sizeof(syn->from.addr)) == 0;
+    const bool from_holder =
+        syn->from.port == segment->from.port &&
+        memcmp(syn->from.addr, segment->from.addr, sizeof(syn->from.addr)) == 0;
     if (from_holder)
         return !(segment->flags & FW_SYN) && segment->seq - syn->seq - 1 <= syn->payload_bytes;
     if (!(segment->flags & (FW_SYN | FW_RST)) || !tcp_acks_attempt(segment, syn->seq, nxt))
@@ -532,8 +533,8 @@ static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
            flow->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
 }
 
-/* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or to a
- * new one. *flow is what is to take it; NULL: it was held. */
+/* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or
+ * to a new one. *flow is what is to take it; NULL: it was held. */
 static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low,
                  const struct fw_segment *segment)
 {
@@ -560,7 +561,8 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
     enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
-    const bool room = flow->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
+    const bool room =
+        flow->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
     if (!room && kind == TCP_SYN_HOLD)
         kind = TCP_SYN_NEW;
     if (!room && kind == TCP_SYN_SUSPECT)

@@ -4,8 +4,8 @@
  * and json.h; never flow, tcp, tracker, a clock or the environment.
  *
  * The `end` hook of a view is told of every connection, also of those that the selection does not
- * match: the view matches it, since it may hold lines until then. The counts of the summary are those
- * of the connections that match.
+ * match: the view matches it, since it may hold lines until then. The counts of the summary are
+ * those of the connections that match.
  */
 #ifndef VIEW_H
 #define VIEW_H
@@ -16,13 +16,13 @@ struct out;       /* out.h: buffered output */
 struct selection; /* select.h: -Y and --state */
 
 enum time_style {
-    TIME_RELATIVE,       /* default: seconds since the first packet */
-    TIME_NONE,           /* -t */
-    TIME_EPOCH,          /* -tt */
-    TIME_DELTA,          /* -ttt: since the line before */
-    TIME_DATE,           /* -tttt */
-    TIME_RELATIVE_NANO,  /* -ttttt: since the first packet, nanoseconds */
-    TIME_CLOCK,          /* time of day, as tcpdump's default */
+    TIME_RELATIVE,      /* default: seconds since the first packet */
+    TIME_NONE,          /* -t */
+    TIME_EPOCH,         /* -tt */
+    TIME_DELTA,         /* -ttt: since the line before */
+    TIME_DATE,          /* -tttt */
+    TIME_RELATIVE_NANO, /* -ttttt: since the first packet, nanoseconds */
+    TIME_CLOCK,         /* time of day, as tcpdump's default */
 };
 
 struct view_options {
@@ -30,18 +30,18 @@ struct view_options {
     enum time_style time_style;
     bool color;
     bool utf8;
-    bool live;             /* lines are wanted at once; lag shown */
-    unsigned width;        /* columns of the terminal, 0: not a terminal, do not cut */
-    fw_time first_time;    /* filled by the loop before the first hook */
-    const struct selection *selection;               /* NULL: all */
+    bool live;                         /* lines are wanted at once; lag shown */
+    unsigned width;                    /* columns of the terminal, 0: not a terminal, do not cut */
+    fw_time first_time;                /* filled by the loop before the first hook */
+    const struct selection *selection; /* NULL: all */
     /* -N: name of an endpoint, or NULL: print numbers. Lent until the next call. */
     const char *(*resolve)(void *context, const struct fw_endpoint *endpoint);
     void *resolve_context;
-    bool ladder;           /* show --ladder */
-    bool listeners;        /* table --listeners */
-    uint64_t show_id;      /* show ID; 0: by show_selection */
-    bool quiet;            /* -q: the summary only */
-    unsigned verbose;      /* -v: frame numbers in the transitions view */
+    bool ladder;              /* show --ladder */
+    bool listeners;           /* table --listeners */
+    uint64_t show_id;         /* show ID; 0: by show_selection */
+    bool quiet;               /* -q: the summary only */
+    unsigned verbose;         /* -v: frame numbers in the transitions view */
     const char *command_line; /* what the hint at the end repeats, such as "-r lab.pcap" */
 };
 
@@ -55,44 +55,45 @@ struct skipped_link {
 /* How the connections ended, each counted once. */
 enum outcome {
     OUTCOME_CLOSED,       /* both ends closed by FIN (TIME_WAIT counts) */
-    OUTCOME_NEVER_OPENED, /* refused, no answer, unreachable, abandoned, bad SYN+ACK, no final ACK */
+    OUTCOME_NEVER_OPENED, /* refused, no answer, unreachable, abandoned, bad SYN+ACK, no final ACK
+                           */
     OUTCOME_RESET,
-    OUTCOME_HALF_CLOSED,  /* one side has finished, the other has not: a leak, or a half close */
+    OUTCOME_HALF_CLOSED, /* one side has finished, the other has not: a leak, or a half close */
     OUTCOME_OPEN,
     OUTCOME_COUNT
 };
 enum outcome outcome_of(const struct fw_connection *connection);
 
 struct summary {
-    fw_time first_time, last_time;        /* of all packets; first > last: none */
-    uint64_t packets;                     /* decoded */
+    fw_time first_time, last_time; /* of all packets; first > last: none */
+    uint64_t packets;              /* decoded */
     uint64_t verdicts[FW_VERDICT_COUNT];
     uint64_t undecoded[FW_UNDECODED_COUNT];
-    uint64_t fragments;                   /* first fragments among the segments */
+    uint64_t fragments; /* first fragments among the segments */
     uint64_t outcomes[OUTCOME_COUNT];
-    uint64_t half_closed_id;              /* the oldest half-closed connection, 0: none */
-    int64_t half_closed_ns;               /* for how long */
+    uint64_t half_closed_id; /* the oldest half-closed connection, 0: none */
+    int64_t half_closed_ns;  /* for how long */
     uint64_t dropped_kernel, dropped_interface, filtered;
     const struct skipped_link *skipped;
     size_t skipped_count;
     const struct fw_listener *listeners;
     size_t listener_count;
     struct fw_tracker_counts tracker;
-    bool partial;                         /* damaged or cut short, drops, evictions... */
-    const char *why_ended;                /* "end of input", "interrupted", "-c", "damaged"... */
+    bool partial;          /* damaged or cut short, drops, evictions... */
+    const char *why_ended; /* "end of input", "interrupted", "-c", "damaged"... */
 };
 
 struct view;
 
 struct view_ops {
     const char *name;
-    bool wants_interop;                   /* zeek_*, conntrack_state, completeness */
-    bool wants_segments;                  /* the `segment` hook is used */
+    bool wants_interop;  /* zeek_*, conntrack_state, completeness */
+    bool wants_segments; /* the `segment` hook is used */
     /* NULL without memory. options and out are lent for the life of the view. */
     struct view *(*create)(const struct view_options *options, struct out *out);
-    struct fw_hooks hooks;                /* context is the view */
-    void (*tick)(struct view *view, fw_time now);                          /* live; may be NULL */
-    void (*finish)(struct view *view, const struct summary *summary);      /* may be NULL */
+    struct fw_hooks hooks;                                            /* context is the view */
+    void (*tick)(struct view *view, fw_time now);                     /* live; may be NULL */
+    void (*finish)(struct view *view, const struct summary *summary); /* may be NULL */
     void (*destroy)(struct view *view);
 };
 

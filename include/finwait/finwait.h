@@ -26,13 +26,13 @@ extern "C" {
 /* Capture time: nanoseconds since 1970-01-01T00:00:00Z. */
 typedef int64_t fw_time;
 
-#define FW_SECOND INT64_C(1000000000)
+#define FW_SECOND      INT64_C(1000000000)
 #define FW_MILLISECOND INT64_C(1000000)
 
 /* One captured packet. `data` is lent by the source until its next batch. */
 struct fw_packet {
     fw_time time;
-    uint64_t frame;          /* 1-based, over all input; what Wireshark calls the frame number */
+    uint64_t frame; /* 1-based, over all input; what Wireshark calls the frame number */
     const uint8_t *data;
     uint32_t captured_bytes; /* readable at `data` */
     uint32_t sent_bytes;     /* length on the wire; >= captured_bytes for a sane capture */
@@ -72,7 +72,8 @@ struct fw_scope {
     uint16_t tunnel;    /* enum fw_tunnel, the outermost */
 };
 
-/* TCP flags as they stand in bytes 12 and 13 of the header (RFC 9293 section 3.1, RFC 3168, AccECN). */
+/* TCP flags as they stand in bytes 12 and 13 of the header (RFC 9293 section 3.1, RFC 3168,
+ * AccECN). */
 enum {
     FW_FIN = 0x001,
     FW_SYN = 0x002,
@@ -121,22 +122,22 @@ struct fw_segment {
     struct fw_endpoint from, to;
     struct fw_scope scope;
     uint32_t seq, ack;
-    uint32_t payload_bytes;    /* from the IP header, not from what was captured (states.md 32);
-                                  of a first fragment: what is in that fragment */
-    uint32_t ts_val, ts_ecr;   /* with FW_OPT_TIMESTAMPS */
-    uint16_t flags;            /* FW_FIN ... FW_AE */
-    uint16_t window_raw;       /* before scaling */
+    uint32_t payload_bytes;  /* from the IP header, not from what was captured (states.md 32);
+                                of a first fragment: what is in that fragment */
+    uint32_t ts_val, ts_ecr; /* with FW_OPT_TIMESTAMPS */
+    uint16_t flags;          /* FW_FIN ... FW_AE */
+    uint16_t window_raw;     /* before scaling */
     uint16_t urgent;
-    uint16_t mss;              /* with FW_OPT_MSS */
-    uint16_t checksum_raw;     /* as sent; with ip_id it tells an exact duplicate */
-    uint16_t ip_id;            /* IPv4 identification; IPv6: 0 */
-    uint8_t window_scale;      /* with FW_OPT_WINDOW_SCALE; at most 14 */
-    uint8_t options;           /* FW_OPT_ bits */
-    uint8_t fast_open_bytes;   /* length of the cookie; 0: a request for one */
-    uint8_t checksum;          /* enum fw_checksum */
-    uint8_t icmp;              /* enum fw_icmp; FW_ICMP_NONE in a real segment */
-    uint8_t ttl;               /* IPv4 TTL or IPv6 hop limit of the header next to TCP */
-    bool fragmented;           /* the first fragment of an IP datagram */
+    uint16_t mss;            /* with FW_OPT_MSS */
+    uint16_t checksum_raw;   /* as sent; with ip_id it tells an exact duplicate */
+    uint16_t ip_id;          /* IPv4 identification; IPv6: 0 */
+    uint8_t window_scale;    /* with FW_OPT_WINDOW_SCALE; at most 14 */
+    uint8_t options;         /* FW_OPT_ bits */
+    uint8_t fast_open_bytes; /* length of the cookie; 0: a request for one */
+    uint8_t checksum;        /* enum fw_checksum */
+    uint8_t icmp;            /* enum fw_icmp; FW_ICMP_NONE in a real segment */
+    uint8_t ttl;             /* IPv4 TTL or IPv6 hop limit of the header next to TCP */
+    bool fragmented;         /* the first fragment of an IP datagram */
 };
 
 /* What decoding a packet came to. Odd input is counted, never an error. */
@@ -155,14 +156,14 @@ enum fw_verdict {
 /* Tunnels that are recognised but not decoded, for the summary. */
 enum fw_undecoded {
     FW_UNDECODED_NONE,
-    FW_UNDECODED_ESP,     /* IP protocol 50 */
-    FW_UNDECODED_IPCOMP,  /* IP protocol 108: compressed */
-    FW_UNDECODED_L2TP,    /* IP protocol 115, UDP port 1701 */
-    FW_UNDECODED_GTP,     /* UDP port 2152 */
-    FW_UNDECODED_TEREDO,  /* UDP port 3544 */
-    FW_UNDECODED_GENEVE,  /* UDP port 6081 */
-    FW_UNDECODED_GRE,     /* GRE with a payload that is not decoded */
-    FW_UNDECODED_OTHER,   /* deeper nesting than is followed */
+    FW_UNDECODED_ESP,    /* IP protocol 50 */
+    FW_UNDECODED_IPCOMP, /* IP protocol 108: compressed */
+    FW_UNDECODED_L2TP,   /* IP protocol 115, UDP port 1701 */
+    FW_UNDECODED_GTP,    /* UDP port 2152 */
+    FW_UNDECODED_TEREDO, /* UDP port 3544 */
+    FW_UNDECODED_GENEVE, /* UDP port 6081 */
+    FW_UNDECODED_GRE,    /* GRE with a payload that is not decoded */
+    FW_UNDECODED_OTHER,  /* deeper nesting than is followed */
     FW_UNDECODED_COUNT
 };
 
@@ -171,8 +172,8 @@ struct fw_decode_options {
 };
 
 /* Decodes one packet. Pure: no state, no allocation. *segment is written fully for
- * FW_VERDICT_SEGMENT and FW_VERDICT_ICMP_ERROR; for FW_VERDICT_UNKNOWN_TUNNEL *undecoded says which.
- * For other verdicts its content is not to be used. `undecoded` may be NULL. */
+ * FW_VERDICT_SEGMENT and FW_VERDICT_ICMP_ERROR; for FW_VERDICT_UNKNOWN_TUNNEL *undecoded says
+ * which. For other verdicts its content is not to be used. `undecoded` may be NULL. */
 enum fw_verdict fw_decode(const struct fw_packet *packet, const struct fw_decode_options *options,
                           struct fw_segment *segment, enum fw_undecoded *undecoded);
 
@@ -211,7 +212,8 @@ enum fw_side { FW_CLIENT, FW_SERVER };
 enum fw_proof {
     FW_PROOF_SEGMENT,  /* the frame that proved it */
     FW_PROOF_TIMER,    /* our clock; shown with ~ */
-    FW_PROOF_INFERRED, /* not witnessed: mid-stream start, a frame the capture missed; shown with ? */
+    FW_PROOF_INFERRED, /* not witnessed: mid-stream start, a frame the capture missed; shown with ?
+                        */
 };
 
 /* How the roles were told. */
@@ -242,7 +244,12 @@ enum fw_end {
 };
 
 /* Who sent the first FIN or RST (the `closed_by` key). */
-enum fw_closed_by { FW_CLOSED_BY_NONE, FW_CLOSED_BY_CLIENT, FW_CLOSED_BY_SERVER, FW_CLOSED_BY_BOTH };
+enum fw_closed_by {
+    FW_CLOSED_BY_NONE,
+    FW_CLOSED_BY_CLIENT,
+    FW_CLOSED_BY_SERVER,
+    FW_CLOSED_BY_BOTH
+};
 
 /* ------------------------------------------------------------------------------------- event -- */
 
@@ -258,38 +265,38 @@ struct fw_transition {
     enum fw_side endpoint;
     enum fw_state from, to;
     enum fw_proof proof;
-    bool corrected;      /* a proof was taken back */
-    const char *cause;   /* words, static: "sent FIN" */
-    int64_t in_state_ns; /* time spent in `from`; -1: unknown */
+    bool corrected;                           /* a proof was taken back */
+    const char *cause;                        /* words, static: "sent FIN" */
+    int64_t in_state_ns;                      /* time spent in `from`; -1: unknown */
     enum fw_state client_state, server_state; /* both, after it */
 };
 
 /* What a segment was, for timelines. The first that applies, in this order of interest. */
 enum fw_note {
     FW_NOTE_NONE,
-    FW_NOTE_DUPLICATE,       /* exact duplicate (mirrored twice): never acted on */
-    FW_NOTE_BAD_CHECKSUM,    /* dropped under --checksum */
-    FW_NOTE_OUT_OF_WINDOW,   /* the receiver drops it */
-    FW_NOTE_PAWS,            /* the receiver drops it: timestamp older than RFC 7323 allows */
-    FW_NOTE_NO_ACK,          /* no ACK bit in a synchronised state: dropped */
-    FW_NOTE_BAD_ACK,         /* acknowledges what was never sent: dropped */
-    FW_NOTE_BAD_SYNACK,      /* SYN+ACK that acknowledges another SYN */
-    FW_NOTE_RST_IGNORED,     /* RST outside the window */
-    FW_NOTE_RST_CHALLENGED,  /* RST in the window but not exact: a challenge ACK is expected */
-    FW_NOTE_RST_FORGED,      /* its supposed sender went on sending (set on what shows it) */
-    FW_NOTE_SYN_IN_WINDOW,   /* SYN inside a synchronised connection */
-    FW_NOTE_ODD_FLAGS,       /* SYN+FIN and the like */
+    FW_NOTE_DUPLICATE,      /* exact duplicate (mirrored twice): never acted on */
+    FW_NOTE_BAD_CHECKSUM,   /* dropped under --checksum */
+    FW_NOTE_OUT_OF_WINDOW,  /* the receiver drops it */
+    FW_NOTE_PAWS,           /* the receiver drops it: timestamp older than RFC 7323 allows */
+    FW_NOTE_NO_ACK,         /* no ACK bit in a synchronised state: dropped */
+    FW_NOTE_BAD_ACK,        /* acknowledges what was never sent: dropped */
+    FW_NOTE_BAD_SYNACK,     /* SYN+ACK that acknowledges another SYN */
+    FW_NOTE_RST_IGNORED,    /* RST outside the window */
+    FW_NOTE_RST_CHALLENGED, /* RST in the window but not exact: a challenge ACK is expected */
+    FW_NOTE_RST_FORGED,     /* its supposed sender went on sending (set on what shows it) */
+    FW_NOTE_SYN_IN_WINDOW,  /* SYN inside a synchronised connection */
+    FW_NOTE_ODD_FLAGS,      /* SYN+FIN and the like */
     FW_NOTE_RETRANSMISSION,
-    FW_NOTE_OUT_OF_ORDER,    /* fills a hole before what was already seen */
+    FW_NOTE_OUT_OF_ORDER, /* fills a hole before what was already seen */
     FW_NOTE_KEEP_ALIVE,
     FW_NOTE_ZERO_WINDOW,
     FW_NOTE_ZERO_WINDOW_PROBE,
     FW_NOTE_WINDOW_UPDATE,
     FW_NOTE_DUPLICATE_ACK,
     FW_NOTE_CHALLENGE_ACK,
-    FW_NOTE_GAP,             /* acknowledges or follows data that the capture missed */
-    FW_NOTE_ICMP,            /* an ICMP error about this connection */
-    FW_NOTE_STRAY,           /* to or from an endpoint that is closed */
+    FW_NOTE_GAP,   /* acknowledges or follows data that the capture missed */
+    FW_NOTE_ICMP,  /* an ICMP error about this connection */
+    FW_NOTE_STRAY, /* to or from an endpoint that is closed */
     FW_NOTE_COUNT
 };
 
@@ -303,31 +310,31 @@ struct fw_connection {
     uint64_t client_path, server_path;     /* see fw_path_text() */
     fw_time first_time, last_time;         /* of its packets */
     uint64_t first_frame, last_frame;
-    fw_time client_since, server_since;    /* when the present states were entered */
-    fw_time timer_due;                     /* when 2MSL (or the timer of a half-open attempt, or of
-                                              an orphan) ends its states; 0: none runs */
+    fw_time client_since, server_since; /* when the present states were entered */
+    fw_time timer_due;                  /* when 2MSL (or the timer of a half-open attempt, or of
+                                           an orphan) ends its states; 0: none runs */
     enum fw_open open;
     enum fw_end end;
     enum fw_closed_by closed_by;
     enum fw_dir_by dir_by;
-    const char *cause;                     /* words, static; NULL: nothing to say */
+    const char *cause;                                  /* words, static; NULL: nothing to say */
     int64_t handshake_ns, rtt_client_ns, rtt_server_ns; /* -1: unknown */
-    fw_time established_time;              /* when both ends were; INT64_MIN: never */
+    fw_time established_time;                           /* when both ends were; INT64_MIN: never */
     bool midstream, one_sided, lossy;
-    bool abrupt_drop;                      /* lived through packets that the capture dropped */
-    uint16_t mss[2];                       /* by enum fw_side; 0: not announced */
+    bool abrupt_drop; /* lived through packets that the capture dropped */
+    uint16_t mss[2];  /* by enum fw_side; 0: not announced */
     uint64_t packets[2];
-    uint64_t bytes[2];                     /* sequence space without SYN and FIN, counted once */
-    uint32_t syns[2];                      /* SYN without ACK */
+    uint64_t bytes[2]; /* sequence space without SYN and FIN, counted once */
+    uint32_t syns[2];  /* SYN without ACK */
     uint32_t synacks[2];
     uint32_t fins[2];
     uint32_t rsts[2];
     uint64_t data_packets[2];
     uint32_t retransmits[2];
-    char zeek_conn_state[8];               /* empty unless fw_tracker_options.interop */
+    char zeek_conn_state[8]; /* empty unless fw_tracker_options.interop */
     char zeek_history[40];
     char conntrack_state[16];
-    int completeness;                      /* tshark's tcp.completeness; -1: not followed */
+    int completeness; /* tshark's tcp.completeness; -1: not followed */
 };
 
 /* The transitions that one frame (or one timer) caused in one connection: at least one. */
@@ -335,14 +342,14 @@ struct fw_step {
     const struct fw_identity *identity;
     const struct fw_segment *segment; /* NULL: a timer */
     fw_time time;
-    uint64_t frame;                   /* 0: a timer */
-    enum fw_side from;                /* who sent the segment */
+    uint64_t frame;    /* 0: a timer */
+    enum fw_side from; /* who sent the segment */
     enum fw_note note;
     enum fw_state client_state, server_state; /* after it */
     bool client_inferred, server_inferred, client_timed, server_timed;
     const struct fw_transition *transitions;
-    size_t count;                     /* 0 only in the `segment` hook */
-    const void *internal;             /* for fw_step_connection() */
+    size_t count;         /* 0 only in the `segment` hook */
+    const void *internal; /* for fw_step_connection() */
 };
 
 /* Fills *connection with what is known as of this step. */
@@ -350,7 +357,8 @@ void fw_step_connection(const struct fw_step *step, struct fw_connection *connec
 
 /* The hooks of a listener. A missing hook is NULL: nothing to say. */
 struct fw_hooks {
-    /* Transitions of one frame or timer, in the order in which RFC 9293 section 3.10.7 takes them. */
+    /* Transitions of one frame or timer, in the order in which RFC 9293 section 3.10.7 takes them.
+     */
     void (*step)(void *context, const struct fw_step *step);
     /* Every segment of every connection, after its transitions (count may be 0). Costs time. */
     void (*segment)(void *context, const struct fw_step *step);
@@ -363,15 +371,15 @@ struct fw_hooks {
 struct fw_tracker;
 
 struct fw_tracker_options {
-    int64_t time_wait_ns;       /* 2MSL; 240 s by RFC 9293 */
-    int64_t fin_wait_2_ns;      /* orphaned FIN_WAIT_2; 0: never */
-    int64_t syn_timeout_ns;     /* half-open attempt without an answer; 75 s */
-    int64_t idle_ns;            /* a connection without traffic; 0: never */
-    uint64_t max_connections;   /* 0: no limit */
-    uint64_t max_memory_bytes;  /* of the tracker itself; 0: no limit */
-    bool drop_bad_checksums;    /* --checksum */
-    bool interop;               /* follow zeek_*, conntrack_state and completeness too */
-    uint8_t hash_key[16];       /* secret and random (getrandom(2)) where input is not trusted */
+    int64_t time_wait_ns;      /* 2MSL; 240 s by RFC 9293 */
+    int64_t fin_wait_2_ns;     /* orphaned FIN_WAIT_2; 0: never */
+    int64_t syn_timeout_ns;    /* half-open attempt without an answer; 75 s */
+    int64_t idle_ns;           /* a connection without traffic; 0: never */
+    uint64_t max_connections;  /* 0: no limit */
+    uint64_t max_memory_bytes; /* of the tracker itself; 0: no limit */
+    bool drop_bad_checksums;   /* --checksum */
+    bool interop;              /* follow zeek_*, conntrack_state and completeness too */
+    uint8_t hash_key[16];      /* secret and random (getrandom(2)) where input is not trusted */
 };
 
 /* Fills *options with the defaults above (no limits, zero key). */
@@ -417,12 +425,12 @@ struct fw_tracker_counts {
     uint64_t connections;
     uint64_t transitions;
     uint64_t notes[FW_NOTE_COUNT];
-    uint64_t lone_rsts;             /* a RST that belongs to no connection */
+    uint64_t lone_rsts; /* a RST that belongs to no connection */
     uint64_t icmp_unmatched;
-    uint64_t time_backwards;        /* segments older than the one before */
-    uint64_t one_sided;             /* connections seen in one direction only, of those that ended */
+    uint64_t time_backwards; /* segments older than the one before */
+    uint64_t one_sided;      /* connections seen in one direction only, of those that ended */
     uint64_t evicted_closed, evicted_half_open, evicted_idle; /* memory cap, by what it was */
-    uint64_t live;                  /* connections held now */
+    uint64_t live;                                            /* connections held now */
     uint64_t live_peak;
     uint64_t memory_bytes, memory_peak_bytes;
 };
@@ -432,10 +440,12 @@ void fw_tracker_counts(const struct fw_tracker *tracker, struct fw_tracker_count
 
 enum fw_names { FW_NAMES_RFC, FW_NAMES_KB, FW_NAMES_SS, FW_NAMES_NETSTAT };
 
-/* Spelling of a state: RFC 9293, Microsoft KB Q137984, ss(8), netstat(8). "UNKNOWN" for FW_UNKNOWN. */
+/* Spelling of a state: RFC 9293, Microsoft KB Q137984, ss(8), netstat(8). "UNKNOWN" for FW_UNKNOWN.
+ */
 const char *fw_state_name(enum fw_state state, enum fw_names names);
 
-/* Reads any of the four spellings, either case, `-` the same as `_`. Returns false if it is none. */
+/* Reads any of the four spellings, either case, `-` the same as `_`. Returns false if it is none.
+ */
 bool fw_state_parse(const char *text, size_t length, enum fw_state *state);
 
 /* A path as states joined by ">" (RFC names), without leading CLOSED, LISTEN, UNKNOWN and without a

@@ -96,11 +96,12 @@ struct numbers {
     bool has_acked, has_acked_tapped, has_ack_got, has_ack_seen, has_ack_missing;
     uint32_t acked, acked_tapped, ack_got, ack_seen, ack_missing;
     int ack_seen_clock, ack_missing_clock;
-    bool resent_late;      /* its SYN or FIN went by again after an ACK that it did not know of */
-    bool fin_after_ack;    /* its FIN had to wait until it had acknowledged the peer's */
-    bool fin_misleads;     /* the copies of its FIN that passed the tap tell another order of FINs */
-    bool acked_beyond;     /* its ACK of the peer's FIN passed the tap from beyond its own FIN */
-    bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN, without data */
+    bool resent_late;   /* its SYN or FIN went by again after an ACK that it did not know of */
+    bool fin_after_ack; /* its FIN had to wait until it had acknowledged the peer's */
+    bool fin_misleads;  /* the copies of its FIN that passed the tap tell another order of FINs */
+    bool acked_beyond;  /* its ACK of the peer's FIN passed the tap from beyond its own FIN */
+    bool ack_of_fin_plain; /* an ACK of its FIN went by that came before the peer's FIN, without
+                              data */
     bool has_ack_of_fin;
     uint32_t ack_of_fin_end; /* where the first segment ended that acknowledged its FIN */
 

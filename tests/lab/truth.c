@@ -729,7 +729,8 @@ static const char *hidden(const struct lab *lab, const struct connection *connec
     if (!doubt.reason || !frame || doubt.ahead)
         return doubt.reason;
     if (frame->from != host || frame->forged ||
-        frame->sent_clock < half->newest_clock) /* its state at its newest frame will do, if known */
+        frame->sent_clock <
+            half->newest_clock) /* its state at its newest frame will do, if known */
         return half->newest_hidden ? doubt.reason : NULL;
     const enum tcp_state then = half->history[frame->sent_index];
     if (then == present(half))
