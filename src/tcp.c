@@ -416,6 +416,13 @@ static bool acks_syn_of(const struct fw_segment *segment, const struct tcp_end *
     return has(end, END_HAS_ISS) && tcp_acks_attempt(segment, end->iss, end->nxt);
 }
 
+/* What the first proof of an end says of the time before it; the proof itself follows at once. */
+static void begin_from(struct tcp_end *end, enum fw_state state)
+{
+    end->state = (uint8_t)state;
+    end->facts &= ~(unsigned)(END_RESTARTED | END_OUTLIVES);
+}
+
 static void set_iss(struct tcp_end *end, uint32_t iss, uint32_t nxt)
 {
     end->iss = iss;
@@ -480,7 +487,7 @@ static void take_syn(struct step *step)
     } else if (sender->state == FW_UNKNOWN || sender->state == FW_CLOSED) {
         set_iss(sender, segment->seq, nxt);
         sender->bytes = segment->payload_bytes;
-        sender->state = FW_CLOSED; /* what a SYN proves of the time before it */
+        begin_from(sender, FW_CLOSED);
         connection->simultaneous = step->receiver->state == FW_SYN_SENT;
         prove(step, sender, SND_SYN);
     } else {
@@ -517,7 +524,7 @@ static void take_back_ack_of_syn(struct step *step)
 static void infer_client_syn(struct step *step, struct tcp_end *client, uint32_t ack)
 {
     set_iss(client, ack - 1, ack);
-    client->state = FW_CLOSED;
+    begin_from(client, FW_CLOSED);
     prove_as(step, client, SND_SYN, FW_PROOF_INFERRED);
 }
 
@@ -572,7 +579,7 @@ static void take_syn_ack(struct step *step)
             connection->cause = NULL;
         }
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST | END_RESTARTED);
-        sender->state = FW_LISTEN; /* what a SYN+ACK proves of the time before it */
+        begin_from(sender, FW_LISTEN);
         sender->proved = 0;
     } else if (sender->state == FW_CLOSED && has(sender, END_TIMED)) {
         change_state(step, sender, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true, "sent SYN+ACK again");
@@ -602,7 +609,7 @@ static void learn_iss_from_ack(struct step *step)
     if (!unheard || !proved(step->sender, SND_SYN) || step->sender->state != FW_SYN_SENT)
         return;
     set_iss(receiver, segment->ack - 1, segment->ack);
-    receiver->state = FW_LISTEN;
+    begin_from(receiver, FW_LISTEN);
     prove_as(step, receiver, SND_SYN_ACK, FW_PROOF_INFERRED);
 }
 
@@ -616,7 +623,7 @@ static void infer_missed_handshake(struct step *step)
     if (sender->state == FW_UNKNOWN && receiver->state == FW_SYN_SENT &&
         acks_syn_of(segment, receiver)) {
         set_iss(sender, segment->seq - 1, segment->seq);
-        sender->state = FW_LISTEN;
+        begin_from(sender, FW_LISTEN);
         prove_as(step, sender, SND_SYN_ACK, FW_PROOF_INFERRED);
         prove(step, receiver, RCV_ACK_OF_SYN);
     }
