@@ -1,0 +1,84 @@
+/* The record of a connection. */
+#include "tcp_step.h"
+
+static enum fw_open describe_open(const struct tcp_connection *connection)
+{
+    const struct tcp_end *client = &connection->end[FW_CLIENT];
+    const struct tcp_end *server = &connection->end[FW_SERVER];
+    if (connection->open != FW_OPEN_NO_ANSWER)
+        return (enum fw_open)connection->open;
+    if (proved(server, SND_SYN_ACK))
+        return connection->synack_was_bad && !proved(client, RCV_ACK_OF_SYN) ? FW_OPEN_BAD_SYNACK
+                                                                             : FW_OPEN_NO_FINAL_ACK;
+    return FW_OPEN_NO_ANSWER;
+}
+
+static enum fw_end describe_end(const struct tcp_connection *connection)
+{
+    if (connection->end_kind != FW_END_OPEN)
+        return (enum fw_end)connection->end_kind;
+    bool done = true;
+    for (int side = FW_CLIENT; side <= FW_SERVER; side++) {
+        const struct tcp_end *end = &connection->end[side];
+        done = done && (end->state == FW_CLOSED || end->state == FW_TIME_WAIT);
+    }
+    return done && (proved(&connection->end[FW_CLIENT], SND_FIN) ||
+                    proved(&connection->end[FW_SERVER], SND_FIN))
+               ? FW_END_FIN
+               : FW_END_OPEN;
+}
+
+static void describe_side(const struct tcp_end *end, enum fw_side side,
+                          struct fw_connection *record)
+{
+    record->mss[side] = end->mss;
+    record->packets[side] = end->packets;
+    record->bytes[side] = end->bytes;
+    record->syns[side] = end->syns;
+    record->synacks[side] = end->synacks;
+    record->fins[side] = end->fins;
+    record->rsts[side] = end->rsts;
+    record->data_packets[side] = end->data_packets;
+    record->retransmits[side] = end->retransmits;
+}
+
+/* An end that has begun another connection has left this one. */
+static enum fw_state describe_state(const struct tcp_end *end)
+{
+    if (!has(end, END_RESTARTED))
+        return (enum fw_state)end->state;
+    return end->alive_state == FW_TIME_WAIT ? FW_TIME_WAIT : FW_CLOSED;
+}
+
+void tcp_describe(const struct tcp_connection *connection, struct fw_connection *record)
+{
+    const struct tcp_end *client = &connection->end[FW_CLIENT];
+    const struct tcp_end *server = &connection->end[FW_SERVER];
+    record->client_state = describe_state(client);
+    record->server_state = describe_state(server);
+    record->client_inferred = has(client, END_INFERRED) && !has(client, END_RESTARTED);
+    record->server_inferred = has(server, END_INFERRED) && !has(server, END_RESTARTED);
+    record->client_timed = has(client, END_TIMED);
+    record->server_timed = has(server, END_TIMED);
+    record->client_path = client->path;
+    record->server_path = server->path;
+    record->client_since = client->since;
+    record->server_since = server->since;
+    record->first_time = connection->first_time;
+    record->last_time = connection->last_time;
+    record->open = describe_open(connection);
+    record->end = describe_end(connection);
+    record->closed_by = (enum fw_closed_by)connection->closed_by;
+    record->dir_by = (enum fw_dir_by)connection->dir_by;
+    record->cause = connection->cause;
+    record->handshake_ns = connection->handshake_ns;
+    record->rtt_client_ns = connection->rtt_client_ns;
+    record->rtt_server_ns = connection->rtt_server_ns;
+    record->established_time = connection->established_time;
+    record->midstream = connection->midstream;
+    record->one_sided = (!has(client, END_SEEN) && has(server, END_HAS_RCV)) ||
+                        (!has(server, END_SEEN) && has(client, END_HAS_RCV));
+    record->lossy = connection->lossy;
+    describe_side(client, FW_CLIENT, record);
+    describe_side(server, FW_SERVER, record);
+}
