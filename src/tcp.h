@@ -138,7 +138,7 @@ struct tcp_connection {
     const char *cause;
     uint32_t other_iss;                        /* of a second SYN+ACK (states.md 7) */
     uint8_t open, end_kind, closed_by, dir_by; /* enums of finwait.h */
-    bool midstream, lossy, fast_open, simultaneous, has_other_iss, synack_was_bad, has_sack;
+    bool midstream, lossy, fast_open, simultaneous, has_other_iss, synack_was_bad;
 };
 
 enum { TCP_MAX_TRANSITIONS = 12 };

@@ -321,8 +321,7 @@ struct fw_connection {
     int64_t handshake_ns, rtt_client_ns, rtt_server_ns; /* -1: unknown */
     fw_time established_time;                           /* when both ends were; INT64_MIN: never */
     bool midstream, one_sided, lossy;
-    bool abrupt_drop; /* lived through packets that the capture dropped */
-    uint16_t mss[2];  /* by enum fw_side; 0: not announced */
+    uint16_t mss[2]; /* by enum fw_side; 0: not announced */
     uint64_t packets[2];
     uint64_t bytes[2]; /* sequence space without SYN and FIN, counted once */
     uint32_t syns[2];  /* SYN without ACK */
