@@ -58,6 +58,10 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     tcp_count_segment(step.sender, segment);
     if (segment->time > connection->last_time)
         connection->last_time = segment->time;
+    if (tcp_take_ordinary(&step)) {
+        tcp_remember_segment(step.sender, segment);
+        return;
+    }
     if (tcp_is_duplicate(step.sender, segment)) {
         result->note = FW_NOTE_DUPLICATE;
         if ((segment->flags & (FW_SYN | FW_FIN)) || segment->payload_bytes > 0)

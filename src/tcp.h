@@ -42,6 +42,9 @@ struct tcp_row {
 extern const struct tcp_row tcp_table[];
 extern const size_t tcp_table_rows;
 
+/* The proofs, as bits, that lead out of each state: column two of the table's rows. */
+extern const uint8_t tcp_ways_out[FW_STATE_COUNT];
+
 /* A proof in the words of docs/states.md: "sent SYN". */
 const char *tcp_proof_text(enum tcp_proof proof);
 
@@ -77,36 +80,38 @@ enum {
 /* So many ACKs are under way at most when the other end is gone and answers each with a RST. */
 enum { TCP_RECENT_ACKS = 8 };
 
+/* What a segment of an open connection reads and writes comes first: one cache line. */
 struct tcp_end {
-    fw_time since; /* when `state` was entered */
-    uint64_t path; /* 4 bits a state, first lowest */
+    uint32_t nxt;    /* SND.NXT as its own segments and the peer's ACKs prove it */
+    uint32_t rcv;    /* highest ACK number it sent: its own word for RCV.NXT */
+    uint32_t window; /* last advertised, scaled */
+    uint32_t facts;
+    uint8_t proved;      /* 1 << enum tcp_proof */
+    uint8_t state;       /* enum fw_state */
+    uint8_t alive_state; /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
+    uint8_t window_scale;
+    uint32_t ts_recent; /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
+    uint32_t ts_last;   /* last timestamp it sent */
+    /* Identity of the last segment, to tell an exact duplicate. */
+    uint32_t last_seq, last_ack, last_payload_bytes;
+    uint16_t last_ip_id, last_checksum, last_flags;
+    uint8_t path_length;
+    uint8_t ack_count; /* of `acks` */
+    uint32_t packets, data_packets;
     uint64_t bytes;
+
+    fw_time last_time;
+    uint32_t acks[TCP_RECENT_ACKS]; /* ACK numbers that it sent lately, newest first */
     uint32_t iss;
-    uint32_t nxt;         /* SND.NXT as its own segments and the peer's ACKs prove it */
-    uint32_t rcv;         /* highest ACK number it sent: its own word for RCV.NXT */
     uint32_t fin_seq;     /* sequence number of its FIN, with SND_FIN proved */
     uint32_t ack_fin_seq; /* its own sequence number when it first acknowledged the peer's FIN */
     uint32_t pending_ack;
     uint32_t held_end; /* with END_HELD_: where the first segment ended that had that ACK */
-    uint32_t acks[TCP_RECENT_ACKS]; /* ACK numbers that it sent lately, newest first */
-    uint32_t ts_recent;             /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
-    uint32_t ts_last;               /* last timestamp it sent */
-    uint32_t window;                /* last advertised, scaled */
-    uint32_t packets, data_packets, retransmits;
-    uint32_t facts;
+    uint32_t retransmits;
+    fw_time since; /* when `state` was entered */
+    uint64_t path; /* 4 bits a state, first lowest */
     uint16_t mss;
     uint16_t syns, synacks, fins, rsts; /* segments seen, saturating */
-    uint8_t proved;                     /* 1 << enum tcp_proof */
-    uint8_t state;                      /* enum fw_state */
-    uint8_t alive_state; /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
-    uint8_t window_scale;
-    /* Identity of the last segment, to tell an exact duplicate. */
-    uint16_t last_ip_id, last_checksum;
-    uint32_t last_seq, last_ack, last_payload_bytes;
-    fw_time last_time;
-    uint16_t last_flags;
-    uint8_t path_length;
-    uint8_t ack_count; /* of `acks` */
 };
 
 /* Something closes an end if it arrived as it should, and only the end can say: its next segment
@@ -126,19 +131,21 @@ struct tcp_doubt {
 };
 
 struct tcp_connection {
+    fw_time last_time;
+    fw_time timer_base;                        /* what the clock of tcp_timer() counts from */
+    uint8_t open, end_kind, closed_by, dir_by; /* enums of finwait.h */
+    bool midstream : 1, lossy : 1, fast_open : 1, simultaneous : 1, has_other_iss : 1;
+    bool synack_was_bad : 1;
     struct tcp_end end[2]; /* by enum fw_side */
-    struct tcp_doubt doubt;
-    fw_time first_time, last_time;
+    fw_time first_time;
     fw_time syn_time;    /* the last SYN */
     fw_time synack_time; /* the last SYN+ACK */
     fw_time first_syn_time;
     fw_time established_time;
-    fw_time timer_base; /* what the clock of tcp_timer() counts from */
     int64_t handshake_ns, rtt_client_ns, rtt_server_ns;
     const char *cause;
-    uint32_t other_iss;                        /* of a second SYN+ACK (states.md 7) */
-    uint8_t open, end_kind, closed_by, dir_by; /* enums of finwait.h */
-    bool midstream, lossy, fast_open, simultaneous, has_other_iss, synack_was_bad;
+    uint32_t other_iss; /* of a second SYN+ACK (states.md 7) */
+    struct tcp_doubt doubt;
 };
 
 enum { TCP_MAX_TRANSITIONS = 12 };

@@ -403,3 +403,43 @@ void tcp_take_segment(struct step *step)
         sender->facts |= END_WINDOW_ZERO;
     tcp_remember_timestamps(sender, receiver, segment);
 }
+
+static bool is_plain(const struct tcp_end *end)
+{
+    const unsigned heard = END_SEEN | END_HAS_NXT | END_HAS_RCV;
+    const unsigned harmless =
+        heard | END_HAS_ISS | END_HAS_TS | END_SYN_OPTIONS | END_SCALES | END_INFERRED;
+    return end->state == FW_ESTABLISHED && (end->facts & heard) == heard &&
+           (end->facts & ~harmless) == 0;
+}
+
+bool tcp_take_ordinary(struct step *step)
+{
+    const struct fw_segment *segment = step->segment;
+    struct tcp_end *sender = step->sender, *receiver = step->receiver;
+    const uint32_t acked = segment->ack - sender->rcv, unacked = receiver->nxt - sender->rcv;
+    const bool acks_syn = has(receiver, END_HAS_ISS) && after(segment->ack, receiver->iss);
+
+    if ((segment->flags & (FW_SYN | FW_FIN | FW_RST | FW_ACK)) != FW_ACK || !is_plain(sender) ||
+        !is_plain(receiver) || step->connection->doubt.waits || step->connection->has_other_iss ||
+        step->connection->simultaneous)
+        return false;
+    if (segment->seq != sender->nxt || before(segment->seq, receiver->rcv) ||
+        after(segment->seq, receiver->rcv + receiver->window) || acked > unacked ||
+        (int32_t)unacked < 0 || segment->window_raw == 0)
+        return false;
+    /* A duplicate, a duplicate ACK, or one that PAWS drops. */
+    if ((segment->payload_bytes == 0 && acked == 0 && segment->seq == sender->last_seq) ||
+        tcp_fails_paws(sender, segment))
+        return false;
+    if (acks_syn) {
+        sender->proved |= 1 << SND_ACK_OF_SYN;
+        receiver->proved |= 1 << RCV_ACK_OF_SYN;
+    }
+    sender->nxt += segment->payload_bytes;
+    sender->bytes += segment->payload_bytes;
+    sender->rcv = segment->ack;
+    sender->window = (uint32_t)segment->window_raw << tcp_window_shift(sender, receiver);
+    tcp_remember_timestamps(sender, receiver, segment);
+    return true;
+}

@@ -79,9 +79,23 @@ void tcp_path_truncate(struct tcp_end *end, unsigned length);
 /* The only writer of a state: tells the transition, keeps the path and the times. */
 void tcp_change_state(struct step *step, struct tcp_end *end, enum fw_state to, enum fw_proof proof,
                       bool corrected, const char *cause);
-/* Adds a proof and walks the table until no row fires; tcp_prove() by this segment. */
-void tcp_prove_as(struct step *step, struct tcp_end *end, enum tcp_proof proof, enum fw_proof how);
-void tcp_prove(struct step *step, struct tcp_end *end, enum tcp_proof proof);
+/* Walks the table until no row fires; `proof` was added. */
+void tcp_walk(struct step *step, struct tcp_end *end, enum tcp_proof proof, enum fw_proof how);
+
+/* Adds a proof and moves the end to where it leads; tcp_prove() by this segment. */
+static inline void tcp_prove_as(struct step *step, struct tcp_end *end, enum tcp_proof proof,
+                                enum fw_proof how)
+{
+    end->proved |= (uint8_t)(1u << proof);
+    if (end->proved & tcp_ways_out[end->state])
+        tcp_walk(step, end, proof, how);
+}
+
+static inline void tcp_prove(struct step *step, struct tcp_end *end, enum tcp_proof proof)
+{
+    tcp_prove_as(step, end, proof, FW_PROOF_SEGMENT);
+}
+
 /* A proof was taken back, or the order of two became known: moves an end to where its proofs put
  * it. */
 void tcp_correct(struct step *step, struct tcp_end *end, const char *cause);
@@ -116,6 +130,9 @@ void tcp_learn_iss_from_ack(struct step *step);
 void tcp_infer_missed_handshake(struct step *step);
 
 /* tcp_data.c */
+/* Data in order, or its ACK, between two established ends of whom nothing is in doubt: takes it as
+ * tcp_take_segment() would and returns true. Most segments are. */
+bool tcp_take_ordinary(struct step *step);
 void tcp_take_segment(struct step *step);
 
 /* tcp_reset.c */

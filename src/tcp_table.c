@@ -23,6 +23,20 @@ const struct tcp_row tcp_table[] = {
 /* clang-format on */
 const size_t tcp_table_rows = sizeof(tcp_table) / sizeof(tcp_table[0]);
 
+const uint8_t tcp_ways_out[FW_STATE_COUNT] = {
+    [FW_CLOSED] = 1 << SND_SYN,
+    [FW_LISTEN] = 1 << SND_SYN_ACK,
+    [FW_SYN_SENT] = 1 << SND_SYN_ACK | 1 << SND_ACK_OF_SYN,
+    [FW_SYN_RECEIVED] = 1 << RCV_ACK_OF_SYN | 1 << SND_FIN,
+    [FW_ESTABLISHED] = 1 << SND_FIN | 1 << SND_ACK_OF_FIN,
+    [FW_FIN_WAIT_1] = 1 << RCV_ACK_OF_FIN | 1 << SND_ACK_OF_FIN,
+    [FW_FIN_WAIT_2] = 1 << SND_ACK_OF_FIN,
+    [FW_CLOSING] = 1 << RCV_ACK_OF_FIN,
+    [FW_CLOSE_WAIT] = 1 << SND_FIN,
+    [FW_LAST_ACK] = 1 << RCV_ACK_OF_FIN,
+    [FW_TIME_WAIT] = 1 << TIMEOUT_2MSL,
+};
+
 const char *tcp_proof_text(enum tcp_proof proof)
 {
     static const char *const text[TCP_PROOF_COUNT] = {
@@ -136,33 +150,27 @@ void tcp_change_state(struct step *step, struct tcp_end *end, enum fw_state to, 
         step->connection->timer_base = step->now;
 }
 
-/* What opens a connection fires only when it is seen: a CLOSED end is not opened by its own past.
- */
-static bool fires(const struct tcp_row *row, const struct tcp_end *end, enum tcp_proof added)
+/* The row that fires now; NULL: none. What opens a connection fires only when it is seen: a CLOSED
+ * end is not opened by its own past. */
+static const struct tcp_row *row_that_fires(const struct tcp_end *end, enum tcp_proof added)
 {
-    if (row->from != end->state || !proved(end, row->proof))
-        return false;
-    return (row->from != FW_CLOSED && row->from != FW_LISTEN) || row->proof == added;
+    const bool opens = end->state == FW_CLOSED || end->state == FW_LISTEN;
+    const unsigned proofs = end->proved & tcp_ways_out[end->state] & (opens ? 1u << added : ~0u);
+    if (proofs == 0)
+        return NULL;
+    const struct tcp_row *row = tcp_table;
+    while (row->from != end->state || !(proofs & (1u << row->proof)))
+        row++;
+    return row;
 }
 
-/* Adds a proof, and walks the table until no row fires. */
-void tcp_prove_as(struct step *step, struct tcp_end *end, enum tcp_proof proof, enum fw_proof how)
+void tcp_walk(struct step *step, struct tcp_end *end, enum tcp_proof proof, enum fw_proof how)
 {
-    end->proved |= (uint8_t)(1u << proof);
+    const struct tcp_row *row;
     if (has(end, END_RESTARTED))
         return;
-    for (size_t i = 0; i < tcp_table_rows;) {
-        const struct tcp_row *row = &tcp_table[i++];
-        if (fires(row, end, proof)) {
-            tcp_change_state(step, end, row->to, how, false, tcp_proof_text(row->proof));
-            i = 0;
-        }
-    }
-}
-
-void tcp_prove(struct step *step, struct tcp_end *end, enum tcp_proof proof)
-{
-    tcp_prove_as(step, end, proof, FW_PROOF_SEGMENT);
+    while ((row = row_that_fires(end, proof)))
+        tcp_change_state(step, end, row->to, how, false, tcp_proof_text(row->proof));
 }
 
 /* Where the proofs put an endpoint that has left the handshake. The FIN that it sent before it

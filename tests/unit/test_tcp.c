@@ -54,6 +54,17 @@ START_TEST(the_table_is_that_of_the_figure)
 }
 END_TEST
 
+START_TEST(the_ways_out_of_a_state_are_those_of_its_rows)
+{
+    unsigned ways_out[FW_STATE_COUNT] = { 0 };
+
+    for (size_t i = 0; i < tcp_table_rows; i++)
+        ways_out[tcp_table[i].from] |= 1u << tcp_table[i].proof;
+    for (int state = 0; state < FW_STATE_COUNT; state++)
+        ck_assert_uint_eq(tcp_ways_out[state], ways_out[state]);
+}
+END_TEST
+
 static bool read_cell(char **text, char *cell, size_t size)
 {
     char *begin = *text + strspn(*text, " `");
@@ -545,6 +556,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         the_table_is_that_of_the_figure,
+        the_ways_out_of_a_state_are_those_of_its_rows,
         the_table_is_that_of_the_manual,
         every_proof_has_words_of_its_own,
         no_two_arrows_leave_a_state_by_the_same_proof,
