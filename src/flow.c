@@ -4,13 +4,134 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/mman.h>
+
 #include "siphash.h"
 
-enum { FLOWS_PER_SLAB = 512 };
+/* --------------------------------------------------------------------------------------- memory */
 
-struct slab {
-    struct slab *next;
-    struct flow flows[FLOWS_PER_SLAB];
+enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
+
+/* Memory that is looked up at random, zeroed: in huge pages, if the system has them, a look-up
+ * misses one cache less. What is not touched takes no room. */
+static void *alloc_huge(size_t bytes)
+{
+    char *mapped = mmap(NULL, bytes + HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        return NULL;
+    const size_t before = -(uintptr_t)mapped % HUGE_PAGE_BYTES, after = HUGE_PAGE_BYTES - before;
+    char *memory = mapped + before;
+    if (before > 0)
+        munmap(mapped, before);
+    if (after > 0)
+        munmap(memory + bytes, after);
+#ifdef MADV_HUGEPAGE
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+static void free_huge(void *memory, size_t bytes)
+{
+    if (memory)
+        munmap(memory, bytes);
+}
+
+enum { CHUNK_BYTES = 64 * 1024, SMALL_CHUNKS = 64 };
+
+/* Packed bodies go into the pool of the next size. */
+enum {
+    PACKED_STEP = 16,
+    PACKED_POOLS = (FLOW_PACKED_MOST + PACKED_STEP - 1) / PACKED_STEP,
+};
+
+/* Slots begin with a cache line. */
+struct chunk {
+    struct chunk *next;
+    size_t slot_count, bytes;
+    _Alignas(64) char slots[]; /* of pool->slot_bytes each */
+};
+
+/* Slots of one size; those that are free are linked through their first word. Chunks are small
+ * first, then large. */
+struct pool {
+    size_t slot_bytes;
+    size_t blank_bytes; /* of a slot that was never taken are zero */
+    void *free;
+    struct chunk *chunks;
+    size_t chunk_count;
+    size_t bytes;    /* of all chunks */
+    bool only_small; /* chunks */
+};
+
+static void *slot_of(const struct pool *pool, struct chunk *chunk, size_t index)
+{
+    return chunk->slots + index * pool->slot_bytes;
+}
+
+static bool pool_grow(struct pool *pool)
+{
+    const bool large = !pool->only_small && pool->chunk_count >= SMALL_CHUNKS;
+    const size_t bytes = large ? HUGE_PAGE_BYTES : CHUNK_BYTES;
+    struct chunk *chunk = large ? alloc_huge(bytes) : aligned_alloc(_Alignof(struct chunk), bytes);
+    if (!chunk)
+        return false;
+    chunk->next = pool->chunks;
+    chunk->bytes = bytes;
+    chunk->slot_count = (bytes - sizeof(*chunk)) / pool->slot_bytes;
+    pool->chunks = chunk;
+    pool->chunk_count++;
+    pool->bytes += bytes;
+    for (size_t i = chunk->slot_count; i-- > 0;) {
+        void *slot = slot_of(pool, chunk, i);
+        memset(slot, 0, pool->blank_bytes);
+        memcpy(slot, &pool->free, sizeof(pool->free));
+        pool->free = slot;
+    }
+    return true;
+}
+
+static void *pool_take(struct pool *pool)
+{
+    if (!pool->free && !pool_grow(pool))
+        return NULL;
+    void *slot = pool->free;
+    memcpy(&pool->free, slot, sizeof(pool->free));
+    return slot;
+}
+
+static void pool_give(struct pool *pool, void *slot)
+{
+    memcpy(slot, &pool->free, sizeof(pool->free));
+    pool->free = slot;
+}
+
+static void pool_clear(struct pool *pool)
+{
+    while (pool->chunks) {
+        struct chunk *chunk = pool->chunks;
+        pool->chunks = chunk->next;
+        if (chunk->bytes == CHUNK_BYTES)
+            free(chunk);
+        else
+            free_huge(chunk, chunk->bytes);
+    }
+    pool->free = NULL;
+    pool->chunk_count = pool->bytes = 0;
+}
+
+/* ---------------------------------------------------------------------------------------- table */
+
+/* Flows are spread over uthash tables by the upper bits of their hash, so that none has many to
+ * move when it grows. What a look-up needs of a table is kept here: uthash has it behind the
+ * table's oldest flow, which is seldom in the cache. */
+enum { SHARD_BITS = 7, SHARDS = 1 << SHARD_BITS };
+struct shard {
+    struct flow *flows; /* uthash */
+    const UT_hash_bucket *buckets;
+    unsigned bucket_mask;
+    bool had_first; /* its part of flow_table.first_buckets was used */
 };
 
 struct listener {
@@ -23,94 +144,270 @@ struct queue {
 };
 
 struct flow_table {
-    struct flow *flows; /* uthash */
-    struct listener *listeners;
-    struct slab *slabs;
-    struct flow *free; /* linked through `newer` */
+    struct shard shards[SHARDS];
+    size_t count;
+    uint64_t adds, removes;
+    struct pool ipv4, ipv6; /* of struct flow */
+    struct pool bodies, syns;
+    struct pool packed[PACKED_POOLS]; /* of 1, 2... PACKED_STEP bytes */
     struct queue queues[FLOW_QUEUE_COUNT];
+    struct listener *listeners;
     uint64_t hash_key[2];
-    size_t slab_count;
-    bool interop;
+    unsigned first_buckets_log2; /* of a shard's table when it is made */
+    char *first_buckets;         /* of all shards, one after the other; NULL: from the heap */
+    bool interop, whole;
 };
 
-struct flow_table *flow_table_create(const uint8_t hash_key[16], bool interop)
+static size_t first_buckets_bytes(const struct flow_table *table)
 {
+    return sizeof(UT_hash_bucket) << table->first_buckets_log2;
+}
+
+/* For uthash: zeroed. The first buckets of a shard are its part of table->first_buckets. */
+static void *alloc_for_hash(const struct flow_table *table, struct shard *shard, size_t bytes)
+{
+    if (!shard || !table->first_buckets || bytes != first_buckets_bytes(table))
+        return calloc(1, bytes);
+    char *part = table->first_buckets + (size_t)(shard - table->shards) * bytes;
+    if (shard->had_first)
+        memset(part, 0, bytes);
+    shard->had_first = true;
+    return part;
+}
+
+static void free_for_hash(const struct flow_table *table, void *memory)
+{
+    const char *start = table->first_buckets;
+    const size_t bytes = SHARDS * first_buckets_bytes(table);
+    if (!start || (char *)memory < start || (char *)memory >= start + bytes)
+        free(memory);
+}
+
+#undef uthash_malloc
+#undef uthash_free
+#define uthash_malloc(bytes)       alloc_for_hash(table, shard, bytes)
+#define uthash_free(memory, bytes) free_for_hash(table, memory)
+
+/* uthash's own figures, made variable: a table begins as large as it is likely to be. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 first_buckets_log2
+#define HASH_INITIAL_NUM_BUCKETS      (1u << first_buckets_log2)
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 5
+
+/* The table may have been made, grown or freed. */
+static void update_shard(struct shard *shard)
+{
+    static const UT_hash_bucket no_bucket;
+    const UT_hash_table *hashed = shard->flows ? shard->flows->hh.tbl : NULL;
+    shard->buckets = hashed ? hashed->buckets : &no_bucket;
+    shard->bucket_mask = hashed ? hashed->num_buckets - 1 : 0;
+}
+
+struct flow_table *flow_table_create(const struct flow_table_options *options)
+{
+    enum { FEWEST_BUCKETS_LOG2 = 4 };
     struct flow_table *table = calloc(1, sizeof(*table));
     if (!table)
         return NULL;
-    memcpy(table->hash_key, hash_key, sizeof(table->hash_key));
-    table->interop = interop;
+    memcpy(table->hash_key, options->hash_key, sizeof(table->hash_key));
+    table->interop = options->interop;
+    table->whole = options->whole;
+    table->ipv4.only_small = table->ipv6.only_small = table->bodies.only_small = options->whole;
+    table->ipv4.slot_bytes = offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4;
+    table->ipv6.slot_bytes = sizeof(struct flow);
+    table->ipv4.blank_bytes = table->ipv6.blank_bytes = offsetof(struct flow, key);
+    table->bodies.slot_bytes = sizeof(struct flow_body);
+    table->syns.slot_bytes = sizeof(struct flow_syn);
+    for (size_t i = 0; i < PACKED_POOLS; i++)
+        table->packed[i].slot_bytes = (i + 1) * PACKED_STEP;
+    table->first_buckets_log2 = FEWEST_BUCKETS_LOG2;
+    for (size_t i = 0; i < SHARDS; i++)
+        update_shard(&table->shards[i]);
     return table;
 }
 
-static void release_parts(struct flow *flow)
+static void release_body(struct flow_table *table, struct flow_body *body)
 {
-    free(flow->held);
-    free(flow->interop);
-    flow->held = NULL;
-    flow->interop = NULL;
+    free(body->held);
+    free(body->interop);
+    pool_give(&table->bodies, body);
+}
+
+void flow_expect(struct flow_table *table, uint64_t count)
+{
+    enum { MOST_BUCKETS_LOG2 = 16 };
+    if (table->adds > 0 || table->first_buckets || table->whole)
+        return;
+    while (table->first_buckets_log2 < MOST_BUCKETS_LOG2 &&
+           (uint64_t)SHARDS << (table->first_buckets_log2 + 1) <= count)
+        table->first_buckets_log2++;
+    const size_t bytes = SHARDS * first_buckets_bytes(table);
+    if (bytes < HUGE_PAGE_BYTES)
+        return;
+    table->first_buckets = alloc_huge(bytes);
+}
+
+static struct pool *packed_pool(struct flow_table *table, size_t bytes)
+{
+    return &table->packed[(bytes - 1) / PACKED_STEP];
+}
+
+static void release_content(struct flow_table *table, struct flow *flow)
+{
+    if (flow->form == FLOW_WHOLE)
+        release_body(table, flow->body);
+    if (flow->form == FLOW_LONE_SYN)
+        pool_give(&table->syns, flow->syn);
+    if (flow->form == FLOW_PACKED)
+        pool_give(packed_pool(table, flow->packed_bytes), flow->packed);
+    flow->form = FLOW_EMPTY;
 }
 
 void flow_table_destroy(struct flow_table *table)
 {
     if (!table)
         return;
-    for (struct flow *flow = table->flows; flow; flow = flow->hh.next)
-        release_parts(flow);
-    HASH_CLEAR(hh, table->flows);
+    for (int queue = 0; queue < FLOW_QUEUE_COUNT; queue++)
+        for (struct flow *flow = table->queues[queue].oldest; flow; flow = flow->newer)
+            release_content(table, flow);
+    flow_clear(table);
     struct listener *listener = table->listeners, *next;
+    struct shard *const shard = NULL; /* for uthash_free */
+    (void)shard;
     HASH_CLEAR(hh, table->listeners);
     for (; listener; listener = next) {
         next = listener->hh.next;
         free(listener);
     }
-    while (table->slabs) {
-        struct slab *slab = table->slabs;
-        table->slabs = slab->next;
-        free(slab);
-    }
+    free_huge(table->first_buckets, SHARDS * first_buckets_bytes(table));
     free(table);
 }
 
 /* ----------------------------------------------------------------------------------------- keys */
 
-static int compare_endpoints(const struct fw_endpoint *a, const struct fw_endpoint *b)
+static uint64_t load_u64(const uint8_t *at)
 {
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static uint32_t load_u32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+/* Any order will do, if it is always the same. */
+static bool is_low(const struct fw_endpoint *a, const struct fw_endpoint *b)
+{
+    if (a->family == FW_IPV4) {
+        const uint32_t left = load_u32(a->addr), right = load_u32(b->addr);
+        return left != right ? left < right : a->port <= b->port;
+    }
     const int order = memcmp(a->addr, b->addr, sizeof(a->addr));
-    return order != 0 ? order : (int)a->port - (int)b->port;
+    return order != 0 ? order < 0 : a->port <= b->port;
 }
 
 void flow_key_of(const struct fw_segment *segment, struct flow_key *key, bool *from_low)
 {
-    *from_low = compare_endpoints(&segment->from, &segment->to) <= 0;
+    *from_low = is_low(&segment->from, &segment->to);
     const struct fw_endpoint *low = *from_low ? &segment->from : &segment->to;
     const struct fw_endpoint *high = *from_low ? &segment->to : &segment->from;
-    *key = (struct flow_key){
-        .low_port = low->port,
-        .high_port = high->port,
-        .vlan = segment->scope.vlan,
-        .family = (uint8_t)low->family,
-        .tunnel = (uint8_t)segment->scope.tunnel,
-        .tunnel_id = segment->scope.tunnel_id,
-    };
-    memcpy(key->low_addr, low->addr, sizeof(key->low_addr));
-    memcpy(key->high_addr, high->addr, sizeof(key->high_addr));
+    key->low_port = low->port;
+    key->high_port = high->port;
+    key->vlan = segment->scope.vlan;
+    key->family = (uint8_t)low->family;
+    key->tunnel = (uint8_t)segment->scope.tunnel;
+    key->tunnel_id = segment->scope.tunnel_id;
+    if (low->family == FW_IPV4) {
+        memcpy(key->addr.ipv4.low, low->addr, sizeof(key->addr.ipv4.low));
+        memcpy(key->addr.ipv4.high, high->addr, sizeof(key->addr.ipv4.high));
+    } else {
+        memcpy(key->addr.ipv6.low, low->addr, sizeof(key->addr.ipv6.low));
+        memcpy(key->addr.ipv6.high, high->addr, sizeof(key->addr.ipv6.high));
+    }
 }
 
+size_t flow_key_bytes(const struct flow_key *key)
+{
+    return key->family == FW_IPV4 ? FLOW_KEY_BYTES_IPV4 : FLOW_KEY_BYTES_IPV6;
+}
+
+bool flow_keys_differ(const void *a, const void *b, size_t bytes)
+{
+    const uint8_t *left = a, *right = b;
+    if (bytes != FLOW_KEY_BYTES_IPV4)
+        return memcmp(left, right, bytes) != 0;
+    return ((load_u64(left) ^ load_u64(right)) | (load_u64(left + 8) ^ load_u64(right + 8)) |
+            (load_u32(left + 16) ^ load_u32(right + 16))) != 0;
+}
+
+/* SipHash of ports, VLAN and tunnel (7 bytes), which come last, after the addresses and, in a
+ * tunnel, its id. */
 unsigned flow_hash(const struct flow_table *table, const struct flow_key *key)
 {
-    uint64_t words[sizeof(*key) / 8];
-    memcpy(words, key, sizeof(*key));
-    const uint64_t hash = siphash13(table->hash_key, words, sizeof(words) / sizeof(words[0]));
+    const uint64_t rest = (uint64_t)key->low_port | (uint64_t)key->high_port << 16 |
+                          (uint64_t)key->vlan << 32 | (uint64_t)key->tunnel << 48;
+    const bool tunnel = key->tunnel != FW_TUNNEL_NONE;
+    uint64_t words[6], hash;
+    if (key->family == FW_IPV4) {
+        words[0] = load_u64(key->addr.ipv4.low); /* and high, which is next to it */
+        words[1] = key->tunnel_id;
+        words[tunnel ? 2 : 1] = rest | (uint64_t)(tunnel ? 23 : 15) << 56;
+        hash = tunnel ? siphash13(table->hash_key, words, 3) : siphash13(table->hash_key, words, 2);
+    } else {
+        memcpy(words, &key->addr.ipv6, sizeof(key->addr.ipv6));
+        words[4] = key->tunnel_id;
+        words[tunnel ? 5 : 4] = rest | (uint64_t)(tunnel ? 47 : 39) << 56;
+        hash = siphash13(table->hash_key, words, tunnel ? 6 : 5);
+    }
     return (unsigned)(hash ^ hash >> 32);
 }
 
-void flow_prefetch(const struct flow_table *table, unsigned hash)
+static const struct shard *shard_of(const struct flow_table *table, unsigned hash)
 {
-    if (!table->flows)
+    return &table->shards[hash >> (32 - SHARD_BITS)];
+}
+
+static const UT_hash_bucket *bucket_of(const struct flow_table *table, unsigned hash)
+{
+    const struct shard *shard = shard_of(table, hash);
+    return &shard->buckets[hash & shard->bucket_mask];
+}
+
+void flow_prefetch_bucket(const struct flow_table *table, unsigned hash)
+{
+    __builtin_prefetch(bucket_of(table, hash));
+}
+
+void flow_prefetch_first(const struct flow_table *table, unsigned hash)
+{
+    const UT_hash_bucket *bucket = bucket_of(table, hash);
+    if (!bucket->hh_head)
         return;
-    const UT_hash_table *hashed = table->flows->hh.tbl;
-    __builtin_prefetch(&hashed->buckets[hash & (hashed->num_buckets - 1)]);
+    const struct flow *flow = (const struct flow *)bucket->hh_head; /* its handle comes first */
+    __builtin_prefetch(flow);
+    __builtin_prefetch(&flow->key);
+    __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1);
+}
+
+void flow_prefetch_content(const struct flow *flow)
+{
+    const char *content = (const char *)flow->body;
+    const size_t bytes = flow->form == FLOW_WHOLE ? sizeof(struct flow_body) : flow->packed_bytes;
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(content + at, 1);
+}
+
+uint64_t flow_id(const struct flow *flow)
+{
+    if (flow->form == FLOW_PACKED)
+        return flow_packed_id(flow->packed);
+    return flow->form == FLOW_WHOLE ? flow->body->id : flow->syn->id;
 }
 
 void flow_identity(const struct flow *flow, struct fw_identity *identity)
@@ -118,12 +415,17 @@ void flow_identity(const struct flow *flow, struct fw_identity *identity)
     const struct flow_key *key = &flow->key;
     struct fw_endpoint *low = flow->client_is_low ? &identity->client : &identity->server;
     struct fw_endpoint *high = flow->client_is_low ? &identity->server : &identity->client;
-    identity->id = flow->id;
+    identity->id = flow_id(flow);
     identity->scope = (struct fw_scope){ key->tunnel_id, key->vlan, key->tunnel };
     *low = (struct fw_endpoint){ .port = key->low_port, .family = key->family };
     *high = (struct fw_endpoint){ .port = key->high_port, .family = key->family };
-    memcpy(low->addr, key->low_addr, sizeof(low->addr));
-    memcpy(high->addr, key->high_addr, sizeof(high->addr));
+    if (key->family == FW_IPV4) {
+        memcpy(low->addr, key->addr.ipv4.low, sizeof(key->addr.ipv4.low));
+        memcpy(high->addr, key->addr.ipv4.high, sizeof(key->addr.ipv4.high));
+    } else {
+        memcpy(low->addr, key->addr.ipv6.low, sizeof(key->addr.ipv6.low));
+        memcpy(high->addr, key->addr.ipv6.high, sizeof(key->addr.ipv6.high));
+    }
 }
 
 /* --------------------------------------------------------------------------------------- queues */
@@ -153,118 +455,314 @@ void flow_enqueue(struct flow_table *table, struct flow *flow, enum flow_queue q
     link_newest(table, flow, queue, now);
 }
 
-struct flow *flow_oldest(struct flow_table *table, enum flow_queue queue)
+struct flow *flow_oldest(const struct flow_table *table, enum flow_queue queue)
 {
     return table->queues[queue].oldest;
 }
 
 /* -------------------------------------------------------------------------------------- entries */
 
-struct flow *flow_find(struct flow_table *table, const struct flow_key *key, unsigned hash)
+struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash)
 {
-    struct flow *flow;
-    HASH_FIND_BYHASHVALUE(hh, table->flows, key, sizeof(*key), hash, flow);
-    return flow;
+    const size_t bytes = flow_key_bytes(key);
+    const struct UT_hash_handle *handle = bucket_of(table, hash)->hh_head;
+    for (; handle; handle = handle->hh_next)
+        if (handle->hashv == hash && handle->keylen == bytes &&
+            !flow_keys_differ(handle->key, key, bytes))
+            return (struct flow *)handle; /* the handle is the first of a flow */
+    return NULL;
 }
 
-static struct flow *take_free(struct flow_table *table)
+uint64_t flow_adds(const struct flow_table *table)
 {
-    if (!table->free) {
-        struct slab *slab = malloc(sizeof(*slab));
-        if (!slab)
-            return NULL;
-        slab->next = table->slabs;
-        table->slabs = slab;
-        table->slab_count++;
-        for (size_t i = FLOWS_PER_SLAB; i-- > 0;) {
-            slab->flows[i].newer = table->free;
-            table->free = &slab->flows[i];
-        }
+    return table->adds;
+}
+
+uint64_t flow_removes(const struct flow_table *table)
+{
+    return table->removes;
+}
+
+static struct flow_body *take_body(struct flow_table *table)
+{
+    struct flow_body *body = pool_take(&table->bodies);
+    if (!body)
+        return NULL;
+    body->held = NULL;
+    body->interop = NULL;
+    if (table->interop && !(body->interop = calloc(1, sizeof(*body->interop)))) {
+        pool_give(&table->bodies, body);
+        return NULL;
     }
-    struct flow *flow = table->free;
-    table->free = flow->newer;
-    return flow;
+    return body;
 }
 
-static void give_free(struct flow_table *table, struct flow *flow)
+static struct pool *pool_of(struct flow_table *table, const struct flow_key *key)
 {
-    flow->newer = table->free;
-    table->free = flow;
+    return key->family == FW_IPV4 ? &table->ipv4 : &table->ipv6;
+}
+
+static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
+{
+    const unsigned first_buckets_log2 = table->first_buckets_log2; /* for HASH_MAKE_TABLE */
+    struct shard *shard = &table->shards[hash >> (32 - SHARD_BITS)];
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->flows, &flow->key, flow_key_bytes(&flow->key), hash,
+                                flow);
+    update_shard(shard);
+    return flow->hh.tbl != NULL;
 }
 
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
                       fw_time now)
 {
-    struct flow *flow = take_free(table);
+    struct flow *flow = pool_take(pool_of(table, key));
     if (!flow)
         return NULL;
-    memset(flow, 0, sizeof(*flow));
-    flow->key = *key;
-    if (table->interop && !(flow->interop = calloc(1, sizeof(*flow->interop)))) {
-        give_free(table, flow);
+    memset(flow, 0, offsetof(struct flow, key));
+    memcpy(&flow->key, key, flow_key_bytes(key));
+    flow->body = take_body(table);
+    if (flow->body)
+        flow->form = FLOW_WHOLE;
+    if (!flow->body || !hash_add(table, flow, hash)) {
+        release_content(table, flow);
+        pool_give(pool_of(table, key), flow);
         return NULL;
     }
-    HASH_ADD_BYHASHVALUE(hh, table->flows, key, sizeof(flow->key), hash, flow);
-    if (!flow->hh.tbl) {
-        release_parts(flow);
-        give_free(table, flow);
-        return NULL;
-    }
+    table->count++;
+    table->adds++;
     link_newest(table, flow, FLOW_OPEN, now);
     return flow;
 }
 
 void flow_remove(struct flow_table *table, struct flow *flow)
 {
+    struct shard *shard = &table->shards[flow->hh.hashv >> (32 - SHARD_BITS)];
     unlink_queue(table, flow);
-    HASH_DELETE(hh, table->flows, flow);
-    release_parts(flow);
-    give_free(table, flow);
+    HASH_DELETE(hh, shard->flows, flow);
+    update_shard(shard);
+    release_content(table, flow);
+    table->count--;
+    table->removes++;
+    pool_give(pool_of(table, &flow->key), flow);
+}
+
+void flow_forget(struct flow_table *table, struct flow *flow)
+{
+    release_content(table, flow);
+    table->count--;
+}
+
+void flow_clear(struct flow_table *table)
+{
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard *shard = &table->shards[i];
+        HASH_CLEAR(hh, shard->flows);
+        update_shard(shard);
+    }
+    memset(table->queues, 0, sizeof(table->queues));
+    pool_clear(&table->ipv4);
+    pool_clear(&table->ipv6);
+    pool_clear(&table->bodies);
+    pool_clear(&table->syns);
+    for (size_t i = 0; i < PACKED_POOLS; i++)
+        pool_clear(&table->packed[i]);
+    table->removes++;
+}
+
+int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn)
+{
+    struct flow_body *body = take_body(table);
+    if (!body)
+        return -ENOMEM;
+    if (flow->form == FLOW_PACKED)
+        flow_unpack(flow->packed, flow->packed_bytes, body);
+    else
+        *syn = *flow->syn;
+    release_content(table, flow);
+    flow->body = body;
+    flow->form = FLOW_WHOLE;
+    return 0;
+}
+
+void flow_reduce(struct flow_table *table, struct flow *flow, const struct flow_syn *syn)
+{
+    struct flow_syn *kept = table->whole ? NULL : pool_take(&table->syns);
+    if (!kept)
+        return;
+    *kept = *syn;
+    release_body(table, flow->body);
+    flow->syn = kept;
+    flow->form = FLOW_LONE_SYN;
+    flow->packed_bytes = sizeof(*kept);
+}
+
+void flow_fold(struct flow_table *table, struct flow *flow)
+{
+    uint8_t packed[FLOW_PACKED_MOST];
+    if (table->whole)
+        return;
+    const size_t bytes = flow_pack(flow->body, packed);
+    uint8_t *kept = pool_take(packed_pool(table, bytes));
+    if (!kept)
+        return;
+    memcpy(kept, packed, bytes);
+    release_body(table, flow->body);
+    flow->packed = kept;
+    flow->form = FLOW_PACKED;
+    flow->packed_bytes = (uint16_t)bytes;
 }
 
 size_t flow_count(const struct flow_table *table)
 {
-    return HASH_COUNT(table->flows);
+    return table->count;
 }
 
 size_t flow_memory_bytes(const struct flow_table *table)
 {
-    const size_t interop = table->interop ? flow_count(table) * sizeof(struct interop) : 0;
-    const size_t hashed = table->flows ? HASH_OVERHEAD(hh, table->flows) : 0;
-    const size_t handles = flow_count(table) * sizeof(UT_hash_handle); /* already in the slabs */
-    return sizeof(*table) + table->slab_count * sizeof(struct slab) + hashed - handles + interop;
+    size_t bytes = sizeof(*table) + table->ipv4.bytes + table->ipv6.bytes + table->bodies.bytes +
+                   table->syns.bytes;
+    for (size_t i = 0; i < PACKED_POOLS; i++)
+        bytes += table->packed[i].bytes;
+    for (size_t i = 0; i < SHARDS; i++)
+        if (table->shards[i].flows)
+            bytes +=
+                sizeof(UT_hash_table) + (table->shards[i].bucket_mask + 1) * sizeof(UT_hash_bucket);
+    return bytes + (table->interop ? flow_count(table) * sizeof(struct interop) : 0);
+}
+
+/* ---------------------------------------------------------------------------------------- order */
+
+/* Calls `visit` for every flow that is not empty. */
+static void each_flow(const struct pool *pool, void (*visit)(void *context, struct flow *flow),
+                      void *context)
+{
+    for (struct chunk *chunk = pool->chunks; chunk; chunk = chunk->next) {
+        for (size_t i = 0; i < chunk->slot_count; i++) {
+            struct flow *flow = slot_of(pool, chunk, i);
+            if (flow->form != FLOW_EMPTY)
+                visit(context, flow);
+        }
+    }
+}
+
+struct numbering {
+    uint64_t lowest, highest;
+    struct flow **places; /* one for each id between them; NULL: none has it */
+};
+
+static void widen(void *context, struct flow *flow)
+{
+    struct numbering *numbering = context;
+    const uint64_t id = flow_id(flow);
+    if (id < numbering->lowest)
+        numbering->lowest = id;
+    if (id > numbering->highest)
+        numbering->highest = id;
+}
+
+static void place(void *context, struct flow *flow)
+{
+    struct numbering *numbering = context;
+    numbering->places[flow_id(flow) - numbering->lowest] = flow;
 }
 
 static int by_id(const void *a, const void *b)
 {
-    const struct flow *const *left = a, *const *right = b;
-    return ((*left)->id > (*right)->id) - ((*left)->id < (*right)->id);
+    const uint64_t left = flow_id(*(struct flow *const *)a);
+    const uint64_t right = flow_id(*(struct flow *const *)b);
+    return (left > right) - (left < right);
 }
 
-struct flow **flow_sorted(struct flow_table *table, size_t *count)
+static void append(void *context, struct flow *flow)
 {
-    *count = flow_count(table);
-    struct flow **sorted = *count ? malloc(*count * sizeof(struct flow *)) : NULL;
+    struct flow ***next = context;
+    *(*next)++ = flow;
+}
+
+/* Ids lie close together as a rule: each goes to its place in an array, which is then closed up. */
+struct flow **flow_sorted(const struct flow_table *table, size_t *count)
+{
+    enum { MOST_PLACES_EACH = 8 };
+    struct numbering numbering = { .lowest = UINT64_MAX };
+    *count = table->count;
+    if (*count == 0)
+        return NULL;
+    each_flow(&table->ipv4, widen, &numbering);
+    each_flow(&table->ipv6, widen, &numbering);
+    const uint64_t places = numbering.highest - numbering.lowest + 1;
+    if (places / MOST_PLACES_EACH > *count) {
+        struct flow **sorted = malloc(*count * sizeof(*sorted)), **next = sorted;
+        if (!sorted)
+            return NULL;
+        each_flow(&table->ipv4, append, &next);
+        each_flow(&table->ipv6, append, &next);
+        qsort(sorted, *count, sizeof(*sorted), by_id);
+        return sorted;
+    }
+    struct flow **sorted = numbering.places = calloc(places, sizeof(*sorted));
     if (!sorted)
         return NULL;
+    each_flow(&table->ipv4, place, &numbering);
+    each_flow(&table->ipv6, place, &numbering);
     size_t filled = 0;
-    for (struct flow *flow = table->flows; flow; flow = flow->hh.next)
-        sorted[filled++] = flow;
-    qsort(sorted, filled, sizeof(struct flow *), by_id);
+    for (uint64_t i = 0; i < places; i++)
+        if (numbering.places[i])
+            sorted[filled++] = numbering.places[i];
     return sorted;
 }
 
 /* ------------------------------------------------------------------------------------ listeners */
 
+enum { LISTENER_KEY_BYTES = offsetof(struct fw_listener, synacks) };
+
+static unsigned hash_listener(const struct flow_table *table, const struct fw_listener *listener)
+{
+    uint64_t words[4] = { 0 };
+    memcpy(words, listener, LISTENER_KEY_BYTES);
+    words[3] |= (uint64_t)LISTENER_KEY_BYTES << 56;
+    return (unsigned)siphash13(table->hash_key, words, 4);
+}
+
+unsigned flow_listener_hash(const struct flow_table *table, const struct fw_endpoint *endpoint,
+                            const struct fw_scope *scope)
+{
+    const struct fw_listener wanted = { .endpoint = *endpoint, .scope = *scope };
+    return hash_listener(table, &wanted);
+}
+
+static const UT_hash_bucket *listener_bucket(const struct flow_table *table, unsigned hash)
+{
+    static const UT_hash_bucket none;
+    if (!table->listeners)
+        return &none;
+    const UT_hash_table *hashed = table->listeners->hh.tbl;
+    return &hashed->buckets[hash & (hashed->num_buckets - 1)];
+}
+
+void flow_prefetch_listener_bucket(const struct flow_table *table, unsigned hash)
+{
+    __builtin_prefetch(listener_bucket(table, hash));
+}
+
+void flow_prefetch_listener(const struct flow_table *table, unsigned hash)
+{
+    const struct listener *listener = /* its handle comes first */
+        (const struct listener *)listener_bucket(table, hash)->hh_head;
+    if (!listener)
+        return;
+    __builtin_prefetch(listener);
+    __builtin_prefetch(&listener->value.synacks, 1);
+}
+
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners)
 {
+    const unsigned first_buckets_log2 = 5; /* for HASH_MAKE_TABLE */
+    struct shard *const shard = NULL;
     const struct fw_listener wanted = { .endpoint = identity->server, .scope = identity->scope };
     struct listener *listener;
-    const size_t key_bytes = offsetof(struct fw_listener, synacks);
-    uint64_t words[4] = { 0 };
-    memcpy(words, &wanted, key_bytes);
-    const unsigned hash = (unsigned)siphash13(table->hash_key, words, 4);
+    const size_t key_bytes = LISTENER_KEY_BYTES;
+    const unsigned hash = hash_listener(table, &wanted);
     HASH_FIND_BYHASHVALUE(hh, table->listeners, &wanted, key_bytes, hash, listener);
     if (!listener) {
         if (max_listeners > 0 && HASH_COUNT(table->listeners) >= max_listeners)

@@ -5,25 +5,39 @@
 #ifndef FLOW_H
 #define FLOW_H
 
-/* uthash must not end the program for want of memory: a failed add leaves hh.tbl NULL. */
+/* uthash must not end the program for want of memory: a failed add leaves hh.tbl NULL. Large arrays
+ * of buckets come zeroed from calloc, and so without a page that nothing has touched. */
 #define HASH_NONFATAL_OOM         1
 #define uthash_nonfatal_oom(item) ((void)(item))
+#define uthash_malloc(bytes)      calloc(1, bytes)
+#define uthash_bzero(at, bytes)   ((void)0)
+#define HASH_KEYCMP(a, b, bytes)  flow_keys_differ(a, b, bytes)
 #include <uthash.h>
 
 #include "interop.h"
 #include "tcp.h"
 
-/* Both endpoints, lower first, and where they live. No padding: uthash compares with memcmp, and
- * the hash reads whole words. */
+/* Where a connection lives and both its endpoints, lower first. No padding: keys are hashed and
+ * compared as bytes, those of IPv4 without what only IPv6 needs. */
 struct flow_key {
-    uint8_t low_addr[16], high_addr[16];
     uint16_t low_port, high_port;
     uint16_t vlan;
     uint8_t family, tunnel;
     uint32_t tunnel_id;
-    uint32_t zero;
+    union {
+        struct {
+            uint8_t low[4], high[4];
+        } ipv4;
+        struct {
+            uint8_t low[16], high[16];
+        } ipv6;
+    } addr;
 };
-_Static_assert(sizeof(struct flow_key) == 48, "struct flow_key has padding");
+enum {
+    FLOW_KEY_BYTES_IPV4 = offsetof(struct flow_key, addr) + 8,
+    FLOW_KEY_BYTES_IPV6 = offsetof(struct flow_key, addr) + 32,
+};
+_Static_assert(sizeof(struct flow_key) == FLOW_KEY_BYTES_IPV6, "struct flow_key has padding");
 
 /* Oldest first. A flow is in exactly one. */
 enum flow_queue {
@@ -47,44 +61,114 @@ struct held {
     struct fw_segment syns[HELD_SYNS];
 };
 
-struct flow {
-    UT_hash_handle hh;
-    struct flow_key key;
-    struct flow *older, *newer; /* in its queue */
-    fw_time queued;             /* when it was put there */
-    uint64_t id;
-    uint64_t first_frame, last_frame;
+/* All that is known of a connection. */
+struct flow_body {
     struct held *held;
     struct interop *interop;
+    uint64_t id;
+    uint64_t first_frame, last_frame;
     struct tcp_connection tcp;
-    uint8_t queue;
+};
+
+/* A body without `held` and `interop`, and with an id below 2^48, in few bytes: flow_pack.c. */
+enum { FLOW_PACKED_MOST = 6 + 16 + 30 + 4 * 120 };
+size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST]);
+void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body);
+uint64_t flow_packed_id(const uint8_t *packed);
+
+/* A connection of which one SYN is all that was seen: enough to take it once more. Its time is
+ * flow->queued. */
+struct flow_syn {
+    uint64_t id : 48, window : 16;
+    uint64_t frame : 48, mss : 16;
+    uint32_t seq, ts_val;
+    uint16_t checksum, ip_id;
+    uint16_t flags : 9, window_scale : 4;
+    uint8_t options;
+};
+_Static_assert(sizeof(struct flow_syn) == 32, "struct flow_syn has grown");
+
+enum flow_form { FLOW_EMPTY, FLOW_WHOLE, FLOW_LONE_SYN, FLOW_PACKED };
+
+struct flow {
+    UT_hash_handle hh;
+    struct flow *older, *newer; /* in its queue */
+    fw_time queued;             /* when it was put there */
+    union {
+        struct flow_body *body; /* FLOW_WHOLE */
+        struct flow_syn *syn;   /* FLOW_LONE_SYN */
+        uint8_t *packed;        /* FLOW_PACKED */
+    };
+    uint16_t packed_bytes;
+    uint8_t form : 4;  /* enum flow_form */
+    uint8_t queue : 4; /* enum flow_queue */
     bool client_is_low;
+    struct flow_key key; /* the last: shorter for IPv4 */
 };
 
 struct flow_table;
 
-/* `interop`: flows carry a struct interop. NULL without memory. */
-struct flow_table *flow_table_create(const uint8_t hash_key[16], bool interop);
+struct flow_table_options {
+    uint8_t hash_key[16];
+    bool interop; /* bodies carry a struct interop */
+    bool whole;   /* flows stay whole, so that what they take is foreseen */
+};
+
+/* NULL without memory. */
+struct flow_table *flow_table_create(const struct flow_table_options *options);
+/* What a table of whole flows takes at most beside its flows. */
+#define FLOW_TABLE_BYTES (320 * 1024)
+
+/* So many flows are likely: room for their buckets, made before the first is added. */
+void flow_expect(struct flow_table *table, uint64_t count);
 void flow_table_destroy(struct flow_table *table);
 
 /* The key of a segment; *from_low: its sender is the lower endpoint. */
 void flow_key_of(const struct fw_segment *segment, struct flow_key *key, bool *from_low);
 
-/* uthash's hash value of a key; find and add take it, so that a batch can be hashed and its buckets
- * prefetched before the first look-up. */
+size_t flow_key_bytes(const struct flow_key *key);
+
+/* For uthash: unequal keys of the same length. */
+bool flow_keys_differ(const void *a, const void *b, size_t bytes);
+
+/* uthash's hash value of a key; find and add take it, so that a batch can be hashed, its buckets
+ * prefetched, then the first flow of each bucket, then what hangs on it. */
 unsigned flow_hash(const struct flow_table *table, const struct flow_key *key);
-void flow_prefetch(const struct flow_table *table, unsigned hash);
+void flow_prefetch_bucket(const struct flow_table *table, unsigned hash);
+void flow_prefetch_first(const struct flow_table *table, unsigned hash);
+void flow_prefetch_content(const struct flow *flow);
 
-struct flow *flow_find(struct flow_table *table, const struct flow_key *key, unsigned hash);
+struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash);
 
-/* Adds a flow, zeroed but for its key, in queue FLOW_OPEN at `now`. NULL without memory. */
+/* How often a flow was added, removed: what flow_find() said still stands if a found flow was not
+ * removed since, and a missing one not added. */
+uint64_t flow_adds(const struct flow_table *table);
+uint64_t flow_removes(const struct flow_table *table);
+
+/* Adds a flow with a body, zeroed but for its key, in queue FLOW_OPEN at `now`. NULL without
+ * memory. */
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
                       fw_time now);
 void flow_remove(struct flow_table *table, struct flow *flow);
 
+/* To end them all, quicker: each is forgotten, empty but still in its place, then the table cleared
+ * of flows. */
+void flow_forget(struct flow_table *table, struct flow *flow);
+void flow_clear(struct flow_table *table);
+
+/* Gives a flow the body that it lacks: what was packed, or one that is yet to be filled by what was
+ * the lone SYN, copied to *syn. Returns 0 or -ENOMEM. */
+int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn);
+
+/* Keeps a SYN in place of the body, or the body packed; without memory the body stays. */
+void flow_reduce(struct flow_table *table, struct flow *flow, const struct flow_syn *syn);
+void flow_fold(struct flow_table *table, struct flow *flow);
+
+uint64_t flow_id(const struct flow *flow);
+
 /* Puts a flow at the end of a queue. */
 void flow_enqueue(struct flow_table *table, struct flow *flow, enum flow_queue queue, fw_time now);
-struct flow *flow_oldest(struct flow_table *table, enum flow_queue queue);
+struct flow *flow_oldest(const struct flow_table *table, enum flow_queue queue);
 
 /* Lends a flow's endpoints. */
 void flow_identity(const struct flow *flow, struct fw_identity *identity);
@@ -93,12 +177,18 @@ size_t flow_count(const struct flow_table *table);
 size_t flow_memory_bytes(const struct flow_table *table);
 
 /* All flows in order of id, in an array that the caller frees; NULL without memory or if empty. */
-struct flow **flow_sorted(struct flow_table *table, size_t *count);
+struct flow **flow_sorted(const struct flow_table *table, size_t *count);
 
 /* Server endpoints that answered, a small table of their own; beyond max_listeners (0: no limit)
  * new ones are left out. Returns 0 or -ENOMEM. */
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners);
+
+/* For batches, as for flows. */
+unsigned flow_listener_hash(const struct flow_table *table, const struct fw_endpoint *endpoint,
+                            const struct fw_scope *scope);
+void flow_prefetch_listener_bucket(const struct flow_table *table, unsigned hash);
+void flow_prefetch_listener(const struct flow_table *table, unsigned hash);
 
 /* What a listener takes, buckets and malloc's own included. */
 #define FLOW_LISTENER_BYTES 192

@@ -185,6 +185,21 @@ static void tally_times(struct loop *loop, const struct fw_packet *packets, int 
     summary->packets += (uint64_t)count;
 }
 
+/* A guess by the size of the input and that of the first packets: eight to a connection. */
+static void expect_connections(struct loop *loop, const struct fw_packet *packets, int count)
+{
+    enum { HEADER_BYTES = 16, PACKETS_EACH = 8 };
+    struct source_stats stats = { 0 };
+    uint64_t bytes = 0;
+
+    source_stats(loop->run->source, &stats);
+    for (int i = 0; i < count; i++)
+        bytes += HEADER_BYTES + packets[i].captured_bytes;
+    if (bytes > 0)
+        fw_tracker_expect(loop->tracker,
+                          stats.bytes_total * (uint64_t)count / bytes / PACKETS_EACH);
+}
+
 static int take_batch(struct loop *loop, const struct fw_packet *packets, int count)
 {
     const struct fw_decode_options options = { .verify_checksums = loop->run->verify_checksums };
@@ -192,6 +207,8 @@ static int take_batch(struct loop *loop, const struct fw_packet *packets, int co
     struct fw_segment segments[BATCH];
     size_t segment_count = 0;
 
+    if (summary->packets == 0)
+        expect_connections(loop, packets, count);
     tally_times(loop, packets, count);
     for (int i = 0; i < count; i++) {
         struct fw_segment *segment = &segments[segment_count];

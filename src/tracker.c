@@ -4,6 +4,8 @@
 
 #include "flow.h"
 
+enum { BATCH = 64 }; /* segments whose connections are looked up together */
+
 struct fw_tracker {
     struct fw_tracker_options options;
     const struct fw_hooks *hooks;
@@ -11,6 +13,7 @@ struct fw_tracker {
     struct flow_table *flows;
     fw_time now;       /* the latest time seen: clocks never run back */
     fw_time last_time; /* of the last segment */
+    fw_time due;       /* no clock runs out before */
     uint64_t next_id;
     uint64_t max_connections;
     uint64_t max_held, held_count; /* attempts that wait for an answer; 0: no limit */
@@ -33,18 +36,21 @@ void fw_tracker_defaults(struct fw_tracker_options *options)
 }
 
 /* Shares the memory out: three quarters are for connections, the rest for what hangs on them. A
- * connection's own share is its slab entry, uthash's buckets (doubling leaves them half empty),
- * labels; malloc adds its own to a listener or an attempt. */
+ * connection's own share is the most that it may take at any time: an entry of either family, a
+ * body, labels, uthash's buckets (doubling leaves them half empty). malloc adds its own to a
+ * listener, an attempt or labels. */
 static void limit_memory(struct fw_tracker *tracker)
 {
     const struct fw_tracker_options *options = &tracker->options;
     const uint64_t bytes = options->max_memory_bytes;
-    const size_t each = sizeof(struct flow) + 4 * sizeof(UT_hash_bucket) +
+    const size_t each = 2 * sizeof(struct flow) + sizeof(struct flow_body) +
+                        4 * sizeof(UT_hash_bucket) +
                         (options->interop ? sizeof(struct interop) + 16 : 0);
     tracker->max_connections = options->max_connections;
     if (bytes == 0)
         return;
-    const uint64_t fit = bytes / 4 * 3 / each;
+    const uint64_t share = bytes / 4 * 3;
+    const uint64_t fit = share > FLOW_TABLE_BYTES ? (share - FLOW_TABLE_BYTES) / each : 0;
     if (tracker->max_connections == 0 || fit < tracker->max_connections)
         tracker->max_connections = fit > 0 ? fit : 1;
     tracker->max_held = bytes / 8 / (sizeof(struct held) + 16) + 1;
@@ -61,13 +67,23 @@ struct fw_tracker *fw_tracker_create(const struct fw_tracker_options *options,
     tracker->hooks = hooks;
     tracker->context = context;
     tracker->now = tracker->last_time = INT64_MIN;
-    tracker->flows = flow_table_create(options->hash_key, options->interop);
+    tracker->due = INT64_MAX;
+    struct flow_table_options table = { .interop = options->interop,
+                                        .whole = options->max_memory_bytes > 0 };
+    memcpy(table.hash_key, options->hash_key, sizeof(table.hash_key));
+    tracker->flows = flow_table_create(&table);
     if (!tracker->flows) {
         free(tracker);
         return NULL;
     }
     limit_memory(tracker);
     return tracker;
+}
+
+void fw_tracker_expect(struct fw_tracker *tracker, uint64_t connections)
+{
+    const uint64_t most = tracker->max_connections;
+    flow_expect(tracker->flows, most > 0 && most < connections ? most : connections);
 }
 
 void fw_tracker_destroy(struct fw_tracker *tracker)
@@ -78,9 +94,107 @@ void fw_tracker_destroy(struct fw_tracker *tracker)
     free(tracker);
 }
 
-/* ---------------------------------------------------------------------------------- telling all */
+/* ------------------------------------------------------------------------------------ lone SYNs */
 
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue);
+
+/* Nothing but this SYN is known of the flow, and taking it again gives the same. */
+static bool is_lone_syn(const struct fw_tracker *tracker, const struct flow *flow,
+                        const struct fw_segment *segment)
+{
+    const struct flow_body *body = flow->body;
+    const uint64_t most = UINT64_C(1) << 48;
+    return (segment->flags & (FW_SYN | FW_ACK | FW_FIN | FW_RST)) == FW_SYN &&
+           flow->queue == FLOW_SYN && flow->queued == segment->time &&
+           segment->payload_bytes == 0 && segment->ack == 0 &&
+           body->tcp.end[FW_CLIENT].packets == 1 && body->tcp.end[FW_SERVER].facts == 0 &&
+           !body->held && !tracker->options.interop && body->id < most && segment->frame < most;
+}
+
+static void keep_lone_syn(struct fw_tracker *tracker, struct flow *flow,
+                          const struct fw_segment *segment)
+{
+    const struct flow_syn syn = {
+        .id = flow->body->id,
+        .frame = segment->frame,
+        .seq = segment->seq,
+        .ts_val = segment->ts_val,
+        .window = segment->window_raw,
+        .mss = segment->mss,
+        .checksum = segment->checksum_raw,
+        .ip_id = segment->ip_id,
+        .flags = segment->flags,
+        .window_scale = segment->window_scale,
+        .options = segment->options,
+    };
+    flow_reduce(tracker->flows, flow, &syn);
+}
+
+/* Takes the SYN that was kept once more, and what its clock did since. */
+static void replay(const struct fw_tracker *tracker, const struct flow *flow,
+                   const struct flow_syn *syn, struct flow_body *body)
+{
+    const bool unanswered = flow->queue == FLOW_UNANSWERED;
+    const struct fw_segment segment = {
+        .time = flow->queued - (unanswered ? timeout_of(tracker, FLOW_SYN) : 0),
+        .frame = syn->frame,
+        .seq = syn->seq,
+        .ts_val = syn->ts_val,
+        .window_raw = syn->window,
+        .mss = syn->mss,
+        .checksum_raw = syn->checksum,
+        .ip_id = syn->ip_id,
+        .flags = syn->flags,
+        .window_scale = syn->window_scale,
+        .options = syn->options,
+    };
+    struct tcp_result result;
+    body->id = syn->id;
+    body->first_frame = body->last_frame = syn->frame;
+    tcp_init(&body->tcp, &segment);
+    tcp_step(&body->tcp, FW_CLIENT, &segment, &result);
+    if (unanswered)
+        tcp_timeout(&body->tcp, TCP_TIMER_SYN, flow->queued, &result);
+}
+
+/* Before more than its SYN becomes known. Returns 0 or -ENOMEM. */
+static int make_whole(struct fw_tracker *tracker, struct flow *flow)
+{
+    struct flow_syn syn;
+    if (flow->form == FLOW_WHOLE)
+        return 0;
+    const bool lone = flow->form == FLOW_LONE_SYN;
+    if (flow_expand(tracker->flows, flow, &syn) < 0)
+        return -ENOMEM;
+    if (lone)
+        replay(tracker, flow, &syn, flow->body);
+    return 0;
+}
+
+/* What is closed is packed: it stays for minutes, and little comes for it. */
+static void fold_closed(struct fw_tracker *tracker, struct flow *flow)
+{
+    const bool closed = flow->queue == FLOW_TIME_WAIT || flow->queue == FLOW_CLOSED;
+    if (closed && !flow->body->held && !flow->body->interop && flow->body->id < UINT64_C(1) << 48)
+        flow_fold(tracker->flows, flow);
+}
+
+/* Lends what is known of a flow, in *scratch if it is not whole. */
+static const struct flow_body *look_at(const struct fw_tracker *tracker, const struct flow *flow,
+                                       struct flow_body *scratch)
+{
+    if (flow->form == FLOW_WHOLE)
+        return flow->body;
+    scratch->held = NULL;
+    scratch->interop = NULL;
+    if (flow->form == FLOW_PACKED)
+        flow_unpack(flow->packed, flow->packed_bytes, scratch);
+    else
+        replay(tracker, flow, flow->syn, scratch);
+    return scratch;
+}
+
+/* ---------------------------------------------------------------------------------- telling all */
 
 /* When a timer of ours ends the states that it has now; 0: none of them does. */
 static fw_time timer_due(const struct fw_tracker *tracker, const struct flow *flow)
@@ -94,15 +208,17 @@ static fw_time timer_due(const struct fw_tracker *tracker, const struct flow *fl
 static void describe(const struct fw_tracker *tracker, const struct flow *flow,
                      struct fw_connection *record)
 {
+    struct flow_body scratch;
+    const struct flow_body *body = look_at(tracker, flow, &scratch);
     memset(record, 0, sizeof(*record));
     flow_identity(flow, &record->identity);
-    tcp_describe(&flow->tcp, record);
-    record->first_frame = flow->first_frame;
-    record->last_frame = flow->last_frame;
+    tcp_describe(&body->tcp, record);
+    record->first_frame = body->first_frame;
+    record->last_frame = body->last_frame;
     record->timer_due = timer_due(tracker, flow);
     record->completeness = -1;
-    if (tracker->options.interop && flow->interop)
-        interop_fill(flow->interop, record);
+    if (body->interop)
+        interop_fill(body->interop, record);
 }
 
 void fw_step_connection(const struct fw_step *step, struct fw_connection *connection)
@@ -124,8 +240,8 @@ static void tell(struct fw_tracker *tracker, struct flow *flow, const struct fw_
 
     struct fw_identity identity;
     flow_identity(flow, &identity);
-    const struct tcp_end *client = &flow->tcp.end[FW_CLIENT];
-    const struct tcp_end *server = &flow->tcp.end[FW_SERVER];
+    const struct tcp_end *client = &flow->body->tcp.end[FW_CLIENT];
+    const struct tcp_end *server = &flow->body->tcp.end[FW_SERVER];
     const struct emission emission = { tracker, flow };
     const struct fw_step step = {
         .identity = &identity,
@@ -182,9 +298,20 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     return 0;
 }
 
+/* Puts a flow at the end of the queue of its clock, which begins at `now`. */
+static void enqueue(struct fw_tracker *tracker, struct flow *flow, enum flow_queue queue,
+                    fw_time now)
+{
+    const int64_t timeout = timeout_of(tracker, queue);
+    fw_time due;
+    flow_enqueue(tracker->flows, flow, queue, now);
+    if (timeout > 0 && !__builtin_add_overflow(now, timeout, &due) && due < tracker->due)
+        tracker->due = due;
+}
+
 static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct flow *flow)
 {
-    switch (tcp_timer(&flow->tcp)) {
+    switch (tcp_timer(&flow->body->tcp)) {
     case TCP_TIMER_SYN:
         return FLOW_SYN;
     case TCP_TIMER_TIME_WAIT:
@@ -192,7 +319,7 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
     case TCP_TIMER_FIN_WAIT_2:
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
-        return flow->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
+        return flow->body->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
     case TCP_TIMER_DOUBT:
         return FLOW_DOUBT;
     case TCP_TIMER_NONE:
@@ -206,9 +333,9 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
 static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_base)
 {
     const enum flow_queue queue = queue_of(tracker, flow);
-    const bool rewound = flow->tcp.timer_base != old_base && queue != FLOW_OPEN;
+    const bool rewound = flow->body->tcp.timer_base != old_base && queue != FLOW_OPEN;
     if (queue != flow->queue || rewound || queue == FLOW_FIN_WAIT_2)
-        flow_enqueue(tracker->flows, flow, queue, tracker->now);
+        enqueue(tracker, flow, queue, tracker->now);
 }
 
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end);
@@ -219,37 +346,55 @@ static enum fw_side held_side(const struct flow *flow);
 /* The held SYN began nothing: it is counted where it went by. */
 static void drop_held(struct fw_tracker *tracker, struct flow *flow)
 {
-    if (!flow->held)
+    struct held *held = flow->body->held;
+    if (!held)
         return;
-    for (size_t i = 0; i < flow->held->count; i++)
-        tcp_count_held(&flow->tcp, held_side(flow), &flow->held->syns[i]);
-    if (flow->held->id == tracker->next_id)
+    for (size_t i = 0; i < held->count; i++)
+        tcp_count_held(&flow->body->tcp, held_side(flow), &held->syns[i]);
+    if (held->id == tracker->next_id)
         tracker->next_id--;
-    free(flow->held);
-    flow->held = NULL;
+    free(held);
+    flow->body->held = NULL;
     tracker->held_count--;
+}
+
+/* Its record, told once. */
+static void tell_end(struct fw_tracker *tracker, const struct flow *flow, enum fw_end end)
+{
+    struct fw_connection record;
+    if (!tracker->hooks->end)
+        return;
+    describe(tracker, flow, &record);
+    if (end != FW_END_OPEN && record.end == FW_END_OPEN)
+        record.end = end;
+    if (end == FW_END_REUSED && flow->form == FLOW_WHOLE &&
+        flow->body->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow->body->tcp))
+        record.end = FW_END_REUSED;
+    tracker->counts.one_sided += record.one_sided;
+    tracker->hooks->end(tracker->context, &record);
+}
+
+/* Tells all that there is to tell of a flow before it goes. False: an attempt that was held has
+ * taken its place already. */
+static bool conclude(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
+{
+    if (flow->form == FLOW_WHOLE) {
+        settle_doubt(tracker, flow);
+        const struct held *held = flow->body->held;
+        if (held && !held->suspect && !held->disowned && end != FW_END_REUSED) {
+            promote_held(tracker, flow, end);
+            return false;
+        }
+        drop_held(tracker, flow);
+    }
+    tell_end(tracker, flow, end);
+    return true;
 }
 
 static void end_flow(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    settle_doubt(tracker, flow);
-    if (flow->held && !flow->held->suspect && !flow->held->disowned && end != FW_END_REUSED) {
-        promote_held(tracker, flow, end);
-        return;
-    }
-    drop_held(tracker, flow);
-    struct fw_connection record;
-    if (tracker->hooks->end) {
-        describe(tracker, flow, &record);
-        if (end != FW_END_OPEN && record.end == FW_END_OPEN)
-            record.end = end;
-        if (end == FW_END_REUSED && flow->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow->tcp))
-            record.end = FW_END_REUSED;
-        if (record.one_sided)
-            tracker->counts.one_sided++;
-        tracker->hooks->end(tracker->context, &record);
-    }
-    flow_remove(tracker->flows, flow);
+    if (conclude(tracker, flow, end))
+        flow_remove(tracker->flows, flow);
 }
 
 static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
@@ -263,7 +408,7 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
 static void tell_doubted(struct fw_tracker *tracker, struct flow *flow,
                          const struct tcp_result *result)
 {
-    const struct tcp_doubt *doubt = &flow->tcp.doubt;
+    const struct tcp_doubt *doubt = &flow->body->tcp.doubt;
     struct fw_identity identity;
     flow_identity(flow, &identity);
     const bool client = doubt->from == FW_CLIENT;
@@ -284,39 +429,74 @@ static void tell_doubted(struct fw_tracker *tracker, struct flow *flow,
 /* No more will come that could say that an end in doubt lives. */
 static void settle_doubt(struct fw_tracker *tracker, struct flow *flow)
 {
-    if (!flow->tcp.doubt.waits)
+    if (!flow->body->tcp.doubt.waits)
         return;
     struct tcp_result result;
-    tcp_timeout(&flow->tcp, TCP_TIMER_DOUBT, flow->tcp.doubt.time, &result);
-    flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), tracker->now);
+    tcp_timeout(&flow->body->tcp, TCP_TIMER_DOUBT, flow->body->tcp.doubt.time, &result);
+    enqueue(tracker, flow, queue_of(tracker, flow), tracker->now);
     tell_doubted(tracker, flow, &result);
+}
+
+/* The attempt that a lone SYN began is given up. */
+static void expire_lone_syn(struct fw_tracker *tracker, struct flow *flow, fw_time when)
+{
+    struct flow_syn *syn = flow->syn;
+    struct flow_body body = { 0 };
+    struct tcp_result result;
+    replay(tracker, flow, syn, &body);
+    flow->body = &body;
+    flow->form = FLOW_WHOLE;
+    tcp_timeout(&body.tcp, TCP_TIMER_SYN, when, &result);
+    enqueue(tracker, flow, FLOW_UNANSWERED, when);
+    tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    flow->syn = syn;
+    flow->form = FLOW_LONE_SYN;
+}
+
+/* What an attempt that is held beside a flow becomes when that is over. */
+static void release_held(struct fw_tracker *tracker, struct flow *flow)
+{
+    const struct held *held = flow->body->held;
+    if (!held || !tcp_is_over(&flow->body->tcp))
+        return;
+    if (held->suspect || held->disowned)
+        drop_held(tracker, flow);
+    else
+        promote_held(tracker, flow, FW_END_OPEN);
+}
+
+static void expire_whole(struct fw_tracker *tracker, struct flow *flow, fw_time when)
+{
+    const enum flow_queue queue = (enum flow_queue)flow->queue;
+    struct tcp_result result;
+    if (queue == FLOW_DOUBT) {
+        settle_doubt(tracker, flow);
+    } else {
+        tcp_timeout(&flow->body->tcp, timer_of[queue], when, &result);
+        enqueue(tracker, flow, queue_of(tracker, flow), when);
+        tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
+    }
+    if (flow->body->held)
+        release_held(tracker, flow);
+    else
+        fold_closed(tracker, flow);
 }
 
 /* The clock of a flow ran out at `when`. */
 static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
 {
-    const enum flow_queue queue = (enum flow_queue)flow->queue;
-    if (timer_of[queue] == TCP_TIMER_NONE) {
+    if (timer_of[flow->queue] == TCP_TIMER_NONE) {
         end_flow(tracker, flow, FW_END_TIMER);
         return;
     }
     const fw_time now = tracker->now;
     tracker->now = when;
-    if (queue == FLOW_DOUBT) {
-        settle_doubt(tracker, flow);
-    } else {
-        struct tcp_result result;
-        tcp_timeout(&flow->tcp, timer_of[queue], when, &result);
-        flow_enqueue(tracker->flows, flow, queue_of(tracker, flow), when);
-        tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
-    }
-    if (flow->held && tcp_is_over(&flow->tcp)) {
-        if (flow->held->suspect || flow->held->disowned) {
-            drop_held(tracker, flow);
-        } else {
-            promote_held(tracker, flow, FW_END_OPEN);
-        }
-    }
+    if (flow->form == FLOW_LONE_SYN)
+        expire_lone_syn(tracker, flow, when);
+    else if (make_whole(tracker, flow) == 0)
+        expire_whole(tracker, flow, when);
+    else /* no memory */
+        end_flow(tracker, flow, FW_END_EVICTED);
     tracker->now = now;
 }
 
@@ -324,7 +504,9 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
 static fw_time base_of(const struct flow *flow)
 {
     const bool idle = flow->queue == FLOW_OPEN || flow->queue == FLOW_UNANSWERED;
-    return idle && flow->tcp.last_time > flow->queued ? flow->tcp.last_time : flow->queued;
+    return idle && flow->form == FLOW_WHOLE && flow->body->tcp.last_time > flow->queued
+               ? flow->body->tcp.last_time
+               : flow->queued;
 }
 
 /* The flow whose clock runs out first, by `now`: deadline, then id. */
@@ -339,10 +521,16 @@ static struct flow *first_due(struct fw_tracker *tracker, fw_time now, fw_time *
         while ((flow = flow_oldest(tracker->flows, (enum flow_queue)queue)) &&
                base_of(flow) > flow->queued && tcp_elapsed(flow->queued, now) >= timeout)
             flow_enqueue(tracker->flows, flow, (enum flow_queue)queue, base_of(flow));
-        if (!flow || tcp_elapsed(flow->queued, now) < timeout)
+        if (!flow)
             continue;
+        if (tcp_elapsed(flow->queued, now) < timeout) {
+            fw_time later;
+            if (!__builtin_add_overflow(flow->queued, timeout, &later) && later < tracker->due)
+                tracker->due = later;
+            continue;
+        }
         const fw_time due = flow->queued + timeout; /* <= now */
-        if (!first || due < *when || (due == *when && flow->id < first->id)) {
+        if (!first || due < *when || (due == *when && flow_id(flow) < flow_id(first))) {
             first = flow;
             *when = due;
         }
@@ -352,14 +540,19 @@ static struct flow *first_due(struct fw_tracker *tracker, fw_time now, fw_time *
 
 void fw_tracker_advance(struct fw_tracker *tracker, fw_time now)
 {
-    if (tracker->now != INT64_MIN && now > tracker->now) {
+    if (now <= tracker->now)
+        return;
+    if (now >= tracker->due) {
         struct flow *flow;
         fw_time when = now;
-        while ((flow = first_due(tracker, now, &when)))
-            expire(tracker, flow, when);
+        do {
+            tracker->due = INT64_MAX;
+            flow = first_due(tracker, now, &when);
+            if (flow)
+                expire(tracker, flow, when);
+        } while (flow);
     }
-    if (now > tracker->now)
-        tracker->now = now;
+    tracker->now = now;
 }
 
 /* ------------------------------------------------------------------------------------- eviction */
@@ -391,13 +584,23 @@ static void evict_one(struct fw_tracker *tracker)
         if (!flow)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
-        drop_held(tracker, flow);
+        if (flow->form == FLOW_WHOLE)
+            drop_held(tracker, flow);
         end_flow(tracker, flow, FW_END_EVICTED);
         return;
     }
 }
 
 /* ------------------------------------------------------------------------ taking one segment */
+
+/* A segment on its way through a batch. */
+struct taken {
+    struct flow_key key;
+    unsigned hash, listener_hash;
+    bool from_low;
+    bool answers;      /* a SYN+ACK: `listener_hash` is of its sender */
+    struct flow *flow; /* as found before the batch was taken */
+};
 
 static enum fw_side side_from(const struct flow *flow, bool from_low)
 {
@@ -422,11 +625,11 @@ static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side
                      const struct fw_segment *segment)
 {
     struct tcp_result result;
-    const fw_time old_base = flow->tcp.timer_base;
-    flow->last_frame = segment->frame;
-    tcp_step(&flow->tcp, from, segment, &result);
-    if (flow->interop)
-        interop_step(flow->interop, from == FW_CLIENT, segment);
+    const fw_time old_base = flow->body->tcp.timer_base;
+    flow->body->last_frame = segment->frame;
+    tcp_step(&flow->body->tcp, from, segment, &result);
+    if (flow->body->interop)
+        interop_step(flow->body->interop, from == FW_CLIENT, segment);
     requeue(tracker, flow, old_base);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return note_listener(tracker, flow, &result);
@@ -443,9 +646,9 @@ static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key
         return NULL;
     enum fw_dir_by dir_by;
     flow->client_is_low = from_low == (tcp_first_role(segment, &dir_by) == FW_CLIENT);
-    flow->id = id ? id : ++tracker->next_id;
-    flow->first_frame = segment->frame;
-    tcp_init(&flow->tcp, segment);
+    flow->body->id = id ? id : ++tracker->next_id;
+    flow->body->first_frame = segment->frame;
+    tcp_init(&flow->body->tcp, segment);
     tracker->counts.connections++;
     if (flow_count(tracker->flows) > tracker->counts.live_peak)
         tracker->counts.live_peak = flow_count(tracker->flows);
@@ -456,26 +659,26 @@ static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key
  * with the frame of the SYN. */
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    struct held *held = flow->held;
-    const struct flow_key key = flow->key;
-    flow->held = NULL;
+    struct held *held = flow->body->held;
+    const unsigned hash = flow->hh.hashv;
+    flow->body->held = NULL;
     tracker->held_count--;
-    if (flow->tcp.end[FW_SERVER].state == FW_UNKNOWN && flow->tcp.open == FW_OPEN_NO_ANSWER &&
-        !tcp_is_over(&flow->tcp)) { /* states.md 2 */
-        flow->tcp.open = FW_OPEN_ABANDONED;
-        flow->tcp.cause = "abandoned";
+    if (flow->body->tcp.end[FW_SERVER].state == FW_UNKNOWN &&
+        flow->body->tcp.open == FW_OPEN_NO_ANSWER &&
+        !tcp_is_over(&flow->body->tcp)) { /* states.md 2 */
+        flow->body->tcp.open = FW_OPEN_ABANDONED;
+        flow->body->tcp.cause = "abandoned";
         end = FW_END_REUSED;
     }
     bool from_low;
-    struct flow_key same;
-    flow_key_of(&held->syns[0], &same, &from_low);
-    const struct tcp_end before = flow->tcp.end[!side_from(flow, from_low)];
+    struct flow_key key;
+    flow_key_of(&held->syns[0], &key, &from_low);
+    const struct tcp_end before = flow->body->tcp.end[!side_from(flow, from_low)];
     end_flow(tracker, flow, end);
 
-    struct flow *next = start_flow(tracker, &key, flow_hash(tracker->flows, &key), from_low,
-                                   &held->syns[0], held->id);
+    struct flow *next = start_flow(tracker, &key, hash, from_low, &held->syns[0], held->id);
     if (next)
-        tcp_succeed(&next->tcp, !side_from(next, from_low), &before);
+        tcp_succeed(&next->body->tcp, !side_from(next, from_low), &before);
     for (size_t i = 0; next && i < held->count; i++)
         take_into(tracker, next, side_from(next, from_low), &held->syns[i]);
     free(held);
@@ -484,9 +687,9 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
 static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side from,
                     const struct fw_segment *segment, bool suspect)
 {
-    struct held *held = flow->held;
+    struct held *held = flow->body->held;
     if (!held) {
-        held = flow->held = calloc(1, sizeof(*held));
+        held = flow->body->held = calloc(1, sizeof(*held));
         if (!held)
             return -ENOMEM;
         tracker->held_count++;
@@ -496,10 +699,10 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
     else
-        tcp_count_held(&flow->tcp, from, segment);
+        tcp_count_held(&flow->body->tcp, from, segment);
     struct tcp_result result;
-    const fw_time old_base = flow->tcp.timer_base;
-    tcp_hold_syn(&flow->tcp, from, segment, &result);
+    const fw_time old_base = flow->body->tcp.timer_base;
+    tcp_hold_syn(&flow->body->tcp, from, segment, &result);
     requeue(tracker, flow, old_base);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
@@ -509,7 +712,7 @@ static enum fw_side held_side(const struct flow *flow)
 {
     struct flow_key key;
     bool from_low;
-    flow_key_of(&flow->held->syns[0], &key, &from_low);
+    flow_key_of(&flow->body->held->syns[0], &key, &from_low);
     return side_from(flow, from_low);
 }
 
@@ -517,7 +720,7 @@ static enum fw_side held_side(const struct flow *flow)
 static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
                        const struct fw_segment *segment)
 {
-    const struct fw_segment *syn = &flow->held->syns[0];
+    const struct fw_segment *syn = &flow->body->held->syns[0];
     const uint32_t nxt = syn->seq + 1 + syn->payload_bytes;
     const bool from_holder =
         syn->from.port == segment->from.port &&
@@ -528,41 +731,39 @@ static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
         return false;
     /* Linux: a half-open request answers a SYN in its window with RST, and is gone; if that SYN was
      * forged, the client is not. */
-    const struct tcp_end *holder = &flow->tcp.end[holder_side];
+    const struct tcp_end *holder = &flow->body->tcp.end[holder_side];
     return !(segment->flags & FW_RST) || (holder->facts & END_RESTARTED) ||
-           flow->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
+           flow->body->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
 }
 
 /* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or
  * to a new one. *flow is what is to take it; NULL: it was held. */
-static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low,
+static int route(struct fw_tracker *tracker, struct flow **routed, const struct taken *taken,
                  const struct fw_segment *segment)
 {
     struct flow *flow = *routed;
-    const struct flow_key key = flow->key;
-    const unsigned hash = flow->hh.hashv;
-    const enum fw_side from = side_from(flow, from_low);
+    const enum fw_side from = side_from(flow, taken->from_low);
     const bool is_syn = (segment->flags & (FW_SYN | FW_RST)) == FW_SYN;
     if (is_syn)
         settle_doubt(tracker, flow);
 
-    if (flow->held && is_of_held(flow, held_side(flow), segment)) {
+    if (flow->body->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
-        *routed = flow_find(tracker->flows, &key, hash);
+        *routed = flow_find(tracker->flows, &taken->key, taken->hash);
         return *routed ? 0 : -ENOMEM;
     }
-    if (flow->held && !is_syn && from == held_side(flow)) {
+    if (flow->body->held && !is_syn && from == held_side(flow)) {
         if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
             drop_held(tracker, flow);
-        } else if (!(flow->tcp.end[from].facts & END_RESTARTED)) {
-            flow->held->disowned = true;
+        } else if (!(flow->body->tcp.end[from].facts & END_RESTARTED)) {
+            flow->body->held->disowned = true;
         }
     }
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
-    enum tcp_syn kind = tcp_classify_syn(&flow->tcp, from, segment);
+    enum tcp_syn kind = tcp_classify_syn(&flow->body->tcp, from, segment);
     const bool room =
-        flow->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
+        flow->body->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
     if (!room && kind == TCP_SYN_HOLD)
         kind = TCP_SYN_NEW;
     if (!room && kind == TCP_SYN_SUSPECT)
@@ -571,29 +772,31 @@ static int route(struct fw_tracker *tracker, struct flow **routed, bool from_low
     case TCP_SYN_SAME:
         return 0;
     case TCP_SYN_NEW: {
-        if (flow->held && !flow->held->suspect && flow->held->syns[0].seq != segment->seq) {
+        if (flow->body->held && !flow->body->held->suspect &&
+            flow->body->held->syns[0].seq != segment->seq) {
             promote_held(tracker, flow, FW_END_REUSED); /* an attempt of its own: states.md 2 */
-            *routed = flow_find(tracker->flows, &key, hash);
-            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+            *routed = flow_find(tracker->flows, &taken->key, taken->hash);
+            return *routed ? route(tracker, routed, taken, segment) : -ENOMEM;
         }
         drop_held(tracker, flow);
-        const struct tcp_end before = flow->tcp.end[!from];
+        const struct tcp_end before = flow->body->tcp.end[!from];
         end_flow(tracker, flow, FW_END_REUSED);
-        *routed = start_flow(tracker, &key, hash, from_low, segment, 0);
+        *routed = start_flow(tracker, &taken->key, taken->hash, taken->from_low, segment, 0);
         if (!*routed)
             return -ENOMEM;
-        tcp_succeed(&(*routed)->tcp, !side_from(*routed, from_low), &before);
+        tcp_succeed(&(*routed)->body->tcp, !side_from(*routed, taken->from_low), &before);
         return 0;
     }
     case TCP_SYN_HOLD:
     case TCP_SYN_SUSPECT:
         break;
     }
-    if (flow->held && flow->held->syns[0].seq != segment->seq) { /* yet another attempt */
-        if (!flow->held->suspect) {
+    if (flow->body->held &&
+        flow->body->held->syns[0].seq != segment->seq) { /* yet another attempt */
+        if (!flow->body->held->suspect) {
             promote_held(tracker, flow, FW_END_REUSED);
-            *routed = flow_find(tracker->flows, &key, hash);
-            return *routed ? route(tracker, routed, from_low, segment) : -ENOMEM;
+            *routed = flow_find(tracker->flows, &taken->key, taken->hash);
+            return *routed ? route(tracker, routed, taken, segment) : -ENOMEM;
         }
         drop_held(tracker, flow);
     }
@@ -610,75 +813,114 @@ static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_lo
         return 0;
     }
     struct tcp_result result;
-    const fw_time old_base = flow->tcp.timer_base;
+    const fw_time old_base = flow->body->tcp.timer_base;
     const enum fw_side from = side_from(flow, from_low);
-    tcp_icmp(&flow->tcp, from, segment, &result);
+    tcp_icmp(&flow->body->tcp, from, segment, &result);
     requeue(tracker, flow, old_base);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
 }
 
 static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
-                const struct flow_key *key, bool from_low, unsigned hash)
+                const struct taken *taken, struct flow *flow)
 {
-    if (segment->time < tracker->last_time)
-        tracker->counts.time_backwards++;
-    tracker->last_time = segment->time;
-    fw_tracker_advance(tracker, segment->time);
-
-    struct flow *flow = flow_find(tracker->flows, key, hash);
     if (segment->icmp != FW_ICMP_NONE)
-        return take_icmp(tracker, flow, from_low, segment);
+        return take_icmp(tracker, flow, taken->from_low, segment);
     tracker->counts.segments++;
     if (!flow) {
         if (segment->flags & FW_RST) { /* a lone RST makes no connection */
             tracker->counts.lone_rsts++;
             return 0;
         }
-        flow = start_flow(tracker, key, hash, from_low, segment, 0);
+        flow = start_flow(tracker, &taken->key, taken->hash, taken->from_low, segment, 0);
         if (!flow)
             return -ENOMEM;
-    } else {
-        const int routed = route(tracker, &flow, from_low, segment);
-        if (routed < 0 || !flow)
-            return routed;
+        const int error = take_into(tracker, flow, side_from(flow, taken->from_low), segment);
+        if (is_lone_syn(tracker, flow, segment))
+            keep_lone_syn(tracker, flow, segment);
+        return error;
     }
-    return take_into(tracker, flow, side_from(flow, from_low), segment);
+    const int routed = route(tracker, &flow, taken, segment);
+    if (routed < 0 || !flow)
+        return routed;
+    const int error = take_into(tracker, flow, side_from(flow, taken->from_low), segment);
+    fold_closed(tracker, flow);
+    return error;
 }
 
 /* What an endpoint would drop moves nothing; the peers' labels note it. */
 static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segment *segment,
-                              const struct flow_key *key, bool from_low, unsigned hash)
+                              const struct taken *taken, const struct flow *flow)
 {
-    struct flow *flow = tracker->options.interop ? flow_find(tracker->flows, key, hash) : NULL;
     tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
-    if (flow)
-        interop_step(flow->interop, side_from(flow, from_low) == FW_CLIENT, segment);
+    if (flow && flow->form == FLOW_WHOLE && flow->body->interop)
+        interop_step(flow->body->interop, side_from(flow, taken->from_low) == FW_CLIENT, segment);
+}
+
+/* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
+ * way to a connection for all segments before the next step. */
+static void look_up(const struct fw_tracker *tracker, const struct fw_segment *segments,
+                    size_t count, struct taken *taken)
+{
+    const struct flow_table *flows = tracker->flows;
+    for (size_t i = 0; i < count; i++) {
+        flow_key_of(&segments[i], &taken[i].key, &taken[i].from_low);
+        taken[i].hash = flow_hash(flows, &taken[i].key);
+        flow_prefetch_bucket(flows, taken[i].hash);
+        taken[i].answers = (segments[i].flags & (FW_SYN | FW_ACK)) == (FW_SYN | FW_ACK);
+        if (taken[i].answers) {
+            taken[i].listener_hash =
+                flow_listener_hash(flows, &segments[i].from, &segments[i].scope);
+            flow_prefetch_listener_bucket(flows, taken[i].listener_hash);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        flow_prefetch_first(flows, taken[i].hash);
+        if (taken[i].answers)
+            flow_prefetch_listener(flows, taken[i].listener_hash);
+    }
+    for (size_t i = 0; i < count; i++) {
+        taken[i].flow = flow_find(flows, &taken[i].key, taken[i].hash);
+        if (taken[i].flow)
+            flow_prefetch_content(taken[i].flow);
+    }
+}
+
+static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
+{
+    struct taken taken[BATCH];
+    look_up(tracker, segments, count, taken);
+    const uint64_t adds = flow_adds(tracker->flows), removes = flow_removes(tracker->flows);
+    for (size_t i = 0; i < count; i++) {
+        const struct fw_segment *segment = &segments[i];
+        if (tracker->options.drop_bad_checksums && segment->checksum == FW_CHECKSUM_BAD) {
+            struct flow *flow = flow_find(tracker->flows, &taken[i].key, taken[i].hash);
+            drop_bad_checksum(tracker, segment, &taken[i], flow);
+            continue;
+        }
+        if (segment->time < tracker->last_time)
+            tracker->counts.time_backwards++;
+        tracker->last_time = segment->time;
+        fw_tracker_advance(tracker, segment->time);
+        struct flow *flow = taken[i].flow;
+        if (flow_removes(tracker->flows) != removes || (!flow && flow_adds(tracker->flows) != adds))
+            flow = flow_find(tracker->flows, &taken[i].key, taken[i].hash);
+        if (flow && make_whole(tracker, flow) < 0)
+            return -ENOMEM;
+        const int error = take(tracker, segment, &taken[i], flow);
+        if (error < 0)
+            return error;
+    }
+    return 0;
 }
 
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
 {
-    enum { BATCH = 64 };
-    struct flow_key keys[BATCH];
-    unsigned hashes[BATCH];
-    bool from_low[BATCH];
     for (size_t done = 0; done < count; done += BATCH) {
         const size_t batch = count - done < BATCH ? count - done : BATCH;
-        for (size_t i = 0; i < batch; i++) {
-            flow_key_of(&segments[done + i], &keys[i], &from_low[i]);
-            hashes[i] = flow_hash(tracker->flows, &keys[i]);
-            flow_prefetch(tracker->flows, hashes[i]);
-        }
-        for (size_t i = 0; i < batch; i++) {
-            const struct fw_segment *segment = &segments[done + i];
-            if (tracker->options.drop_bad_checksums && segment->checksum == FW_CHECKSUM_BAD) {
-                drop_bad_checksum(tracker, segment, &keys[i], from_low[i], hashes[i]);
-                continue;
-            }
-            const int taken = take(tracker, segment, &keys[i], from_low[i], hashes[i]);
-            if (taken < 0)
-                return taken;
-        }
+        const int error = take_batch(tracker, segments + done, batch);
+        if (error < 0)
+            return error;
     }
     return 0;
 }
@@ -690,11 +932,12 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     size_t count;
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
-        for (size_t i = 0; flows && i < count; i++) {
-            end_flow(tracker, flows[i], FW_END_OPEN);
-        }
+        for (size_t i = 0; flows && i < count; i++)
+            if (conclude(tracker, flows[i], FW_END_OPEN))
+                flow_forget(tracker->flows, flows[i]);
         free(flows);
     }
+    flow_clear(tracker->flows);
 }
 
 void fw_tracker_each(struct fw_tracker *tracker,
