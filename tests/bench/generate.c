@@ -18,7 +18,7 @@
 #define MICROSECOND INT64_C(1000)
 #define SECOND      INT64_C(1000000000)
 
-enum { EXIT_USAGE = 2, SCRIPTS_MAX = 16, SERVERS_MAX = 4096, VERSION = 1 };
+enum { EXIT_USAGE = 2, SCRIPTS_MAX = 16, SERVERS_MAX = 4096 };
 
 static const int64_t FIRST_TIME_NS = 1767225600 * SECOND; /* 2026-01-01T00:00:00Z */
 static const int64_t SYN_TIMEOUT_NS = 75 * SECOND;        /* docs/states.md, "Timers" */
@@ -30,6 +30,7 @@ struct options {
     uint64_t seed;
     uint32_t connections; /* 0: as the scale says */
     uint32_t repeats;     /* 0: as the scale says */
+    int64_t gap_ns;       /* 0: the workload's */
 };
 
 /* What is left to send of one connection. Numbers are by enum side. */
@@ -369,6 +370,8 @@ static void set_sizes(struct generator *generator)
 
     gap_ns = (double)workload->longest_ns / expected_packets(generator);
     generator->gap_ns = gap_ns < (double)workload->gap_ns ? (int64_t)gap_ns : workload->gap_ns;
+    if (options->gap_ns)
+        generator->gap_ns = options->gap_ns;
     generator->time_ns = FIRST_TIME_NS;
     generator->random = mix(options->seed);
 }
@@ -469,8 +472,8 @@ static void print_account(FILE *out, const struct generator *generator)
     const struct account *account = &generator->account;
     const struct totals totals = count_totals(generator);
 
-    fprintf(out, "{\"version\": %d, \"workload\": \"%s\", \"scale\": %g, \"seed\": %llu,\n",
-            VERSION, generator->workload->name, options->scale, (unsigned long long)options->seed);
+    fprintf(out, "{\"workload\": \"%s\", \"scale\": %g, \"seed\": %llu,\n",
+            generator->workload->name, options->scale, (unsigned long long)options->seed);
     fprintf(out, " \"packets\": %llu, \"captured_bytes\": %llu, \"sent_bytes\": %llu,\n",
             (unsigned long long)account->packets, (unsigned long long)account->captured_bytes,
             (unsigned long long)account->sent_bytes);
@@ -545,6 +548,7 @@ static void parse(int argc, char **argv, struct options *options)
         { "seed", required_argument, NULL, 'r' },
         { "connections", required_argument, NULL, 'c' },
         { "repeats", required_argument, NULL, 'n' },
+        { "gap", required_argument, NULL, 'g' },
         { "help", no_argument, NULL, 'h' },
         { 0 },
     };
@@ -565,6 +569,9 @@ static void parse(int argc, char **argv, struct options *options)
             break;
         case 'n':
             options->repeats = (uint32_t)parse_number("--repeats", optarg, 1, 100000000);
+            break;
+        case 'g':
+            options->gap_ns = (int64_t)parse_number("--gap", optarg, 1, 1000000000);
             break;
         case 'h':
             print_help();
