@@ -7,8 +7,8 @@ memory of each kind of connection), `max-mem` (what is resident under --max-mem)
 workloads; `all`: the studies too.
 
 The programs take turns, with the page cache warm; what is told is the median. Each answer of
-finwait's is compared with the account that the generator wrote. The exit status is 1 if one differs;
-how long something took is told, and never a failure.
+finwait's is compared with the account that the generator wrote. The exit status is 1 if one
+differs; how long something took is told, and never a failure.
 """
 import argparse
 import datetime
@@ -41,17 +41,22 @@ CAPTURES = {
 
 # Peers: a package of Debian's, and how each is had to follow every connection of a capture without
 # writing more than it must. {capture} and {scratch} (a folder on tmpfs) are filled in; what they
-# print goes to /dev/null.
+# print goes to /dev/null. Third: what standard error must say, of one whose exit status does not
+# tell that it broke off.
 PEERS = {
     "argus": ("argus-server", "argus -X -r {capture} -w /dev/null"),
     "softflowd": ("softflowd", "softflowd -d -6 -m 100000000 -p {scratch}/softflowd.pid"
                                " -c {scratch}/softflowd.ctl -r {capture}"),
     "tcpflow": ("tcpflow", "tcpflow -q -C -b 0 -o {scratch} -r {capture}"),
-    "nfpcapd": ("nfdump", "nfpcapd -r {capture} -w {scratch}"),
+    "nfpcapd": ("nfdump", "nfpcapd -r {capture} -w {scratch}", "Processed: {packets},"),
     "ndpiReader": ("libndpi-bin", "ndpiReader -i {capture}"),
     "tcptrace": ("tcptrace", "tcptrace -n {capture}"),
     "tshark": ("tshark", "tshark -n -q -z conv,tcp -r {capture}"),
 }
+
+# finwait as it is measured everywhere.
+KEYS = {"q1": "-q --threads 1", "q": "-q", "json": "--json",
+        "q1 uncapped": "-q --threads 1 uncapped"}
 
 # What is aimed at, as ratios of wall time to the null libpcap loop's.
 BARS = {
@@ -62,7 +67,6 @@ BARS = {
     "web6": {"q1": 1.7, "q": 1.4, "json": 3.2},
     "web-zst": {"q": 1.0},  # to zstd -dc | finwait
 }
-KEYS = {"q1": "-q --threads 1", "q": "-q", "json": "--json", "q1 uncapped": "-q --threads 1 uncapped"}
 PEAK_BARS_MB = {"web": 220, "flood": 260}
 PEER_BAR = 15  # times as fast as the fastest peer...
 PEER_BAR_CAPTURES = ("web", "many", "flood", "web6")  # ...on these
@@ -84,7 +88,7 @@ def die(text):
     sys.exit(2)
 
 
-# ----------------------------------------------------------------------------------------- tables --
+# ---------------------------------------------------------------------------------------- tables --
 
 def print_table(title, head, rows, markdown):
     """Columns but the first stand at the right."""
@@ -108,11 +112,15 @@ def figure(value, digits=0):
     return "-" if value is None else f"{value:,.{digits}f}".replace(",", " ")
 
 
+def divide(value, by):
+    return value / by if value and by else None
+
+
 def met(measured, bar):
     return "-" if measured is None else "yes" if measured <= bar else "no"
 
 
-# ------------------------------------------------------------------------------------------- runs --
+# ------------------------------------------------------------------------------------------ runs --
 
 class Run:
     """One run of one program: its times, its peak of resident memory, how it ended."""
@@ -134,10 +142,14 @@ def warm(path):
 class Program:
     """What is run on a capture, and what came of it."""
 
-    def __init__(self, key, title, command, check=None, memory_bytes=0):
+    def __init__(self, key, title, command, path, account, check=None, memory_bytes=0,
+                 proof=None):
         self.key, self.title, self.command = key, title, command
+        self.path, self.account = path, account  # of the capture
+        self.reference = None  # the program that it is compared with
         self.check = check  # of the output: a list of what is wrong
         self.memory_bytes = memory_bytes  # limit of its address space; 0: none
+        self.proof = proof  # that it came to its end, on standard error
         self.runs = []
         self.wrong = []
 
@@ -148,14 +160,18 @@ class Program:
 
     def measure(self, measure, scratch, limit_s):
         """Runs it to its end, or to the limits. `measure` is the program of that name."""
-        folder, report, output = (scratch / name for name in ("files", "report", "output"))
+        folder, report, output, errors = (scratch / name for name in
+                                          ("files", "report", "output", "errors"))
         folder.mkdir()
         command = [part.replace("{scratch}", str(folder)) for part in self.command]
-        with open(output if self.check else os.devnull, "wb") as stdout:
+        with open(output if self.check else os.devnull, "wb") as stdout, \
+                open(errors if self.proof else os.devnull, "wb") as stderr:
             subprocess.run([measure, report, str(limit_s), str(self.memory_bytes), *command],
-                           stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.DEVNULL,
+                           stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                            env={**os.environ, "LC_ALL": "C"}, check=True)
         self.runs.append(Run(**json.loads(report.read_text())))
+        if self.done and self.proof and self.proof not in errors.read_text(errors="replace"):
+            self.runs[-1].end = "dies"
         if self.done and self.check:
             self.wrong = self.check(output)
         output.unlink(missing_ok=True)
@@ -176,8 +192,23 @@ class Program:
     def peak_bytes(self):
         return max(run.peak_bytes for run in self.runs) if self.runs else None
 
-    def ns_text(self, packets):
+    @property
+    def ratio(self):
+        """Of medians of wall time."""
+        return divide(self.wall_s, self.reference and self.reference.wall_s)
+
+    @property
+    def best_ratio(self):
+        """Of the shortest times: others on this machine disturb these least."""
+        if not self.done or not self.reference or not self.reference.done:
+            return None
+        return divide(*(min(run.wall_s for run in program.runs)
+                        for program in (self, self.reference)))
+
+    @property
+    def ns_text(self):
         """Nanoseconds per packet, or what became of it."""
+        packets = self.account["packets"]
         if not self.runs:
             return "-"
         if self.runs[-1].end == "late":
@@ -191,13 +222,7 @@ class Program:
                 "wrong": self.wrong, "runs": [vars(run) for run in self.runs]}
 
 
-def ratio(program, reference):
-    if not program or not reference or not program.wall_s or not reference.wall_s:
-        return None
-    return program.wall_s / reference.wall_s
-
-
-# ---------------------------------------------------------------------------------------- answers --
+# --------------------------------------------------------------------------------------- answers --
 
 # Counters that are 0 in what the generator writes.
 SILENT = ("icmp_errors not_tcp fragments truncated malformed unknown_link unknown_tunnel"
@@ -261,11 +286,16 @@ def check_json(account, evicted):
     return check
 
 
+def evicted_of(account, limits):
+    """How many connections are forgotten under --max-conns, where none closes."""
+    return max(0, account["connections"] - int(limits[1])) if limits else 0
+
+
 def check_quiet(account):
     return lambda output: compare_sentence(account, output.read_text())
 
 
-# ---------------------------------------------------------------------------------- what is there --
+# --------------------------------------------------------------------------------- what is there --
 
 class Bench:
     def __init__(self, options):
@@ -296,6 +326,8 @@ class Bench:
         if self.options.peers and absent:
             say(f"peers that are not installed (package): {', '.join(absent)}")
         self.data.mkdir(parents=True, exist_ok=True)
+        if os.getloadavg()[0] > 0.5:
+            say(f"this machine is busy (load {os.getloadavg()[0]:.1f}): times will be too long")
 
     def build_release(self):
         """The release build, as it is without any other option."""
@@ -316,9 +348,9 @@ class Bench:
     def capture(self, workload, end, *sizes):
         """Path and account of a capture; it is generated if it is missing, or older than its
         generator."""
-        arguments = ["--seed", str(self.options.seed), *sizes]
         if not sizes:
-            arguments += ["--scale", str(self.options.scale)]
+            sizes = ("--scale", f"{self.options.scale:g}")
+        arguments = ["--seed", str(self.options.seed), *sizes]
         name = "-".join([workload, *(part.lstrip("-") for part in arguments)])
         path, account = self.data / (name + end), self.data / (name + end + ".json")
         generator = pathlib.Path(self.tool("generate"))
@@ -331,15 +363,16 @@ class Bench:
 
     # -------------------------------------------------------------------------------- programs --
 
-    def null_loop(self, path):
-        return Program("null", "null libpcap loop", [self.tool("null_loop"), str(path)])
+    def null_loop(self, account, path, label=""):
+        return Program("null", "null libpcap loop" + label, [self.tool("null_loop"), str(path)],
+                       path, account)
 
     def finwait(self, key, title, account, path, *arguments, evicted=0):
         check = check_json(account, evicted) if "--json" in arguments else check_quiet(account)
         if evicted:
             arguments += ("--allow-partial",)
         command = [self.tool("finwait"), *arguments, "-r", str(path)]
-        return Program(key, f"finwait {title}", command, check)
+        return Program(key, f"finwait {title}", command, path, account, check)
 
     def finwait_quiet(self, account, path, *arguments, evicted=0, label=""):
         """finwait -q, once for each number of threads that was asked for."""
@@ -356,53 +389,71 @@ class Bench:
                                          *arguments, evicted=evicted))
         return programs
 
-    def peer_programs(self, path):
+    def peer_programs(self, account, path):
         memory_bytes = int(self.options.memory_limit * 1e9)
-        return [Program(name, name,
-                        [part.replace("{capture}", str(path)) for part in shlex.split(command)],
-                        memory_bytes=memory_bytes)
-                for name, (_, command) in self.peers.items()]
+        programs = []
+        for name, (_, command, *proof) in self.peers.items():
+            arguments = [part.replace("{capture}", str(path)) for part in shlex.split(command)]
+            proof = proof[0].replace("{packets}", str(account["packets"])) if proof else None
+            programs.append(Program(name, name, arguments, path, account,
+                                    memory_bytes=memory_bytes, proof=proof))
+        return programs
 
     def zstd_programs(self, account, path):
         pipe = f"zstd -dc {shlex.quote(str(path))} | {shlex.quote(self.tool('finwait'))} -q -r -"
-        return [Program("null", "zstd -dc | finwait -q -r -", ["sh", "-c", pipe],
+        return [Program("null", "zstd -dc | finwait -q -r -", ["sh", "-c", pipe], path, account,
                         check_quiet(account)),
                 self.finwait("q", "-q", account, path, "-q")]
 
-    def flood_programs(self, account, path):
-        cap = max(1000, account["connections"] // 10)
-        evicted = max(0, account["connections"] - cap)
-        limit = ("--max-conns", str(cap))
-        return [*self.finwait_quiet(account, path, *limit, evicted=evicted),
-                self.finwait("json", "--json", account, path, "--json", *limit, evicted=evicted),
-                *self.finwait_quiet(account, path, label=" uncapped")]
+    def json_programs(self, name, account, path, *limits):
+        """--json into a file on tmpfs. If that would take too much of the memory, then of a smaller
+        capture, beside a null loop of its own."""
+        most_bytes = self.options.output_limit * 1e9
+        bytes_there = 430 * account["transitions"] + 1150 * account["connections"]
+        null, label = [], ""
+        if bytes_there > most_bytes:
+            scale = f"{self.options.scale * most_bytes / bytes_there:.1g}"
+            path, account = self.capture(*CAPTURES[name], "--scale", scale)
+            label = f", scale {scale}"
+            null = [self.null_loop(account, path, label)]
+        json_program = self.finwait("json", "--json" + label, account, path, "--json", *limits,
+                                    evicted=evicted_of(account, limits))
+        for program in null + [json_program]:
+            program.reference = null[0] if null else None
+        return null + [json_program]
 
     def programs(self, name, account, path):
+        """The first is what the others are compared with."""
         if name == "web-zst":
             return self.zstd_programs(account, path)
-        first = [self.null_loop(path)]
+        cap = max(1000, account["connections"] // 10)
+        limits = ("--max-conns", str(cap)) if name == "flood" else ()
+        found = [self.null_loop(account, path)]
+        found += self.finwait_quiet(account, path, *limits, evicted=evicted_of(account, limits))
+        found += self.json_programs(name, account, path, *limits)
         if name == "flood":
-            first += self.flood_programs(account, path)
-        else:
-            first += self.finwait_quiet(account, path)
-            first.append(self.finwait("json", "--json", account, path, "--json"))
-        return first + (self.peer_programs(path) if name != "web-pcapng" else [])
+            found += self.finwait_quiet(account, path, label=" uncapped")
+        if name != "web-pcapng":
+            found += self.peer_programs(account, path)
+        return found
 
-    def take_turns(self, programs, path):
+    def take_turns(self, programs):
+        for program in programs:
+            program.reference = program.reference or programs[0]
         for number in range(self.options.runs):
             for program in programs:
                 if not program.wants_another(self.options.runs):
                     continue
                 say(f"run {number + 1}: {program.title}")
-                self.measure_program(program, path)
+                self.measure_program(program)
         for program in programs:
             self.wrong += [f"{program.title}: {words}" for words in program.wrong]
             if program.title.startswith("finwait") and not program.done:
-                self.wrong.append(f"{program.title}: {program.ns_text(1)}")
+                self.wrong.append(f"{program.title}: {program.runs[-1].end}")
 
-    def measure_program(self, program, path):
-        if path:
-            warm(path)
+    def measure_program(self, program):
+        if program.path:
+            warm(program.path)
         program.measure(self.tool("measure"), self.scratch, self.options.time_limit)
 
     # ------------------------------------------------------------------------------- workloads --
@@ -412,40 +463,40 @@ class Bench:
         programs = self.programs(name, account, path)
         say(f"{name}: {figure(account['packets'])} packets,"
             f" {figure(account['connections'])} connections")
-        self.take_turns(programs, path)
+        self.take_turns(programs)
         self.captures[name] = (account, programs)
         self.print_capture(name, account, programs)
         self.judge_capture(name, programs)
 
     def print_capture(self, name, account, programs):
-        null = programs[0]
         rows = []
         for program in programs:
             busy = (program.median("user_s") or 0) + (program.median("system_s") or 0)
             times = [figure(program.wall_s, 3), figure(busy, 3)] if program.done else ["-", "-"]
-            rows.append([program.title, program.ns_text(account["packets"]),
-                         figure(ratio(program, null), 2), *times,
+            rows.append([program.title, program.ns_text, figure(program.ratio, 2),
+                         figure(program.best_ratio, 2), *times,
                          figure(program.peak_bytes / MB, 1),
-                         figure(program.peak_bytes / account["connections"]),
+                         figure(program.peak_bytes / program.account["connections"]),
                          str(len(program.runs)), "differs" if program.wrong else ""])
         print_table(f"{name}: {figure(account['packets'])} packets,"
                     f" {figure(account['connections'])} connections",
-                    ["program", "ns/packet", "to null", "wall s", "processor s", "peak MB",
-                     "bytes/connection", "runs", "answer"], rows, self.options.markdown)
+                    ["program", "ns/packet", "to null", "best to best", "wall s", "processor s",
+                     "peak MB", "bytes/connection", "runs", "answer"], rows, self.options.markdown)
 
     def judge(self, what, measured, bar, unit="", digits=2):
-        self.bars.append([what, figure(measured, digits) + unit, f"{bar}{unit}", met(measured, bar)])
+        self.bars.append([what, figure(measured, digits) + unit, f"{bar}{unit}",
+                          met(measured, bar)])
 
     def judge_capture(self, name, programs):
-        by_key = {program.key: program for program in programs}
-        null = by_key["null"]
+        by_key = {program.key: program for program in reversed(programs)}
         for key, bar in BARS.get(name, {}).items():
-            self.judge(f"{name}: finwait {KEYS[key]}", ratio(by_key.get(key), null), bar)
+            self.judge(f"{name}: finwait {KEYS[key]}", by_key[key].ratio if key in by_key else None,
+                       bar)
         if name in PEAK_BARS_MB:
             for program in programs:
                 if program.key in ("q1", "q"):
-                    self.judge(f"{name}: finwait {KEYS[program.key]}, peak", program.peak_bytes / MB,
-                               PEAK_BARS_MB[name], " MB", 0)
+                    self.judge(f"{name}: finwait {KEYS[program.key]}, peak",
+                               program.peak_bytes / MB, PEAK_BARS_MB[name], " MB", 0)
         if name in PEER_BAR_CAPTURES and self.peers:
             self.judge_peers(name, by_key)
 
@@ -470,14 +521,14 @@ class Bench:
             repeats = max(1, round((packets / connections - 3) / 2))
             path, account = self.capture("many", ".pcap", "--connections", str(connections),
                                          "--repeats", str(repeats))
-            programs = [self.null_loop(path), *self.finwait_quiet(account, path)]
-            self.take_turns(programs, path)
+            programs = [self.null_loop(account, path), *self.finwait_quiet(account, path)]
+            self.take_turns(programs)
             for program in programs:
                 if program.wall_s:
                     costs.setdefault(program.key, []).append(program.wall_s / account["packets"])
                 rows.append([f"{figure(connections)} connections: {program.title}",
-                             figure(account["packets"]), program.ns_text(account["packets"]),
-                             figure(ratio(program, programs[0]), 2),
+                             figure(account["packets"]), program.ns_text,
+                             figure(program.ratio, 2),
                              figure(program.peak_bytes / MB, 1),
                              figure(program.peak_bytes / connections)])
             records.append({"account": account, "programs": [p.record() for p in programs]})
@@ -496,12 +547,17 @@ class Bench:
         for kind, bar in CONNECTION_BARS_BYTES.items():
             connections = round(10_000_000 * self.options.scale)
             results = []
-            program = Program("feed", kind, [self.tool("feed"), kind, str(connections)],
-                              lambda output: results.append(json.loads(output.read_text())) or [])
-            self.take_turns([program], None)
+
+            def keep(output, results=results):
+                results.append(json.loads(output.read_text()))
+                return []
+
+            program = Program("feed", kind, [self.tool("feed"), kind, str(connections)], None,
+                              {"packets": connections}, keep)
+            self.take_turns([program])
             records += [{**result, **vars(run)} for result, run in zip(results, program.runs)]
             if not results:
-                rows.append([kind, program.ns_text(connections), "-", "-", "-", "-"])
+                rows.append([kind, program.ns_text, "-", "-", "-", "-"])
                 continue
             pause, busy = (statistics.median(result[name][0] for result in results) / 1e6
                            for name in ("slowest_wall_ns", "slowest_cpu_ns"))
@@ -525,10 +581,10 @@ class Bench:
             for limit in (16, 64, 256):
                 command = [self.tool("finwait"), "-q", "--allow-partial", "--max-mem", f"{limit}M",
                            "-r", str(path)]
-                program = Program("max-mem", f"finwait {name}", command)
-                self.measure_program(program, path)
+                program = Program("max-mem", f"finwait {name}", command, path, account)
+                self.measure_program(program)
                 over = (program.peak_bytes - limit * 2**20) / MB
-                rows.append([f"{name}, --max-mem {limit}M", program.ns_text(account["packets"]),
+                rows.append([f"{name}, --max-mem {limit}M", program.ns_text,
                              figure(program.peak_bytes / MB, 1), figure(over, 1)])
                 self.judge(f"{name}: resident over --max-mem {limit}M", over, OVER_MAX_MEM_BAR_MB,
                            " MB", 1)
@@ -547,12 +603,11 @@ class Bench:
         times, peaks = [], []
         for title in titles:
             cells, peak = [], []
-            for account, programs in self.captures.values():
+            for _, programs in self.captures.values():
                 program = next((p for p in programs if p.title == title), None)
-                relative = ratio(program, programs[0])
-                text = program.ns_text(account["packets"]) if program else "-"
-                if relative and program is not programs[0]:
-                    text += f" ({figure(relative, 2)})"
+                text = program.ns_text if program else "-"
+                if program and program.ratio and program.reference is not program:
+                    text += f" ({figure(program.ratio, 2)})"
                 cells.append(text)
                 peak.append(figure(program.peak_bytes / MB) if program else "-")
             times.append([title, *cells])
@@ -653,6 +708,9 @@ def parse(arguments):
                         help="longest run (default: 180)")
     parser.add_argument("--memory-limit", type=float, default=memory_gb, metavar="GB",
                         help="address space of a peer (default: %(default)s)")
+    parser.add_argument("--output-limit", type=float, default=round(memory_gb / 2, 1), metavar="GB",
+                        help="of --json on tmpfs; a smaller capture is taken if it would be more"
+                             " (default: %(default)s)")
     options = parser.parse_args(arguments)
     known = [*CAPTURES, *studies]
     options.what = known if "all" in options.what else options.what or list(CAPTURES)

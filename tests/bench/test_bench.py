@@ -91,7 +91,8 @@ for each in ("web", "many", "flood", "bulk", "web6"):
 @test
 def what_the_timer_of_half_open_connections_ends_is_in_the_account(folder):
     # As long as at scale 1, with a fiftieth of the packets.
-    path, account = generate(folder, "web", "slow.pcap", "--connections", "20000", "--gap", "500000")
+    path, account = generate(folder, "web", "slow.pcap", "--connections", "20000",
+                             "--gap", "500000")
     assert any(row["client_state"] == "CLOSED" and row["client_path"] == "SYN_SENT"
                for row in account["ends"]), account["ends"]
     wrong = bench.compare(account, summary(path))
