@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,16 +16,17 @@ enum {
     WAIT_MS = 200,             /* looks for an interrupt that came just before poll(2) this often */
 };
 
-static volatile sig_atomic_t interrupted;
+/* A signal sets it in one thread, reading may look at it in another. */
+static atomic_bool interrupted;
 
 void source_interrupt(void)
 {
-    interrupted = 1;
+    interrupted = true;
 }
 
 void source_interrupt_clear(void)
 {
-    interrupted = 0;
+    interrupted = false;
 }
 
 bool source_interrupted(void)
