@@ -13,6 +13,7 @@
 
 enum {
     PACKED_BYTES = 128 * 1024, /* compressed bytes read at a time */
+    PIPE_BYTES = 1024 * 1024,  /* as large as an ordinary user may make one */
     WAIT_MS = 200,             /* looks for an interrupt that came just before poll(2) this often */
 };
 
@@ -196,6 +197,9 @@ void input_init(struct input *input, int fd, size_t buffer_bytes)
         input->waits = false;
         input->total_bytes = (uint64_t)status.st_size;
         posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    } else {
+        (void)fcntl(fd, F_SETPIPE_SZ,
+                    PIPE_BYTES); /* the two ends wait for one another less often */
     }
     input->buffer = malloc(buffer_bytes);
     if (!input->buffer) {
