@@ -398,8 +398,9 @@ static int pull(struct loop *loop)
         if (run->progress && run->progress->enabled)
             show_progress(loop);
     }
-    /* Interrupted: what the kernel and the pipeline have already is still ours. */
-    while (error == 0 && interrupted && end == BATCH_MORE && !run->out->closed) {
+    /* Interrupted: what the kernel and the pipeline have already is still ours; then the source
+     * says that it has ended. */
+    while (error == 0 && interrupted && end != BATCH_LAST && !run->out->closed) {
         const struct batch *batch = pipeline_next(loop->pipeline);
 
         end = batch->end;

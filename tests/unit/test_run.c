@@ -578,6 +578,7 @@ START_TEST(an_interrupt_ends_the_run_with_its_summary)
     run_interrupt();
     run_all();
     ck_assert_ptr_nonnull(strstr(heard, "finish(interrupted)"));
+    ck_assert_uint_eq(result.summary.packets, 3); /* what was there is still told */
 }
 END_TEST
 
