@@ -16,6 +16,9 @@
 
 enum { TEXT_BYTES = 512, FILTER_MAX = 65536 };
 
+/* Files of which so much is on disk are read before a second thread has started. */
+enum { SMALL_INPUT_BYTES = 1024 * 1024 };
+
 struct follow {
     const struct command *command;
     const struct options *options;
@@ -331,6 +334,18 @@ static void tell_figures(const struct run_result *result, int64_t elapsed_ns)
         (double)counts->memory_peak_bytes / 1048576.0);
 }
 
+static unsigned choose_threads(const struct follow *follow)
+{
+    struct source_stats stats;
+
+    if (follow->options->threads)
+        return follow->options->threads;
+    if (follow->options->interface || follow->surroundings->processors < 2)
+        return 1;
+    source_stats(follow->source, &stats);
+    return stats.bytes_total && stats.bytes_total < SMALL_INPUT_BYTES ? 1 : 2;
+}
+
 static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
@@ -344,6 +359,7 @@ static int follow_packets(struct follow *follow)
                             follow->surroundings->stdout_is_terminal,
         .connections_only = follow->command->view == &view_table,
         .verify_checksums = options->checksum,
+        .threads = choose_threads(follow),
         .max_packets = options->max_packets,
         .every_ns = options->every_ns,
         .view = view,

@@ -78,7 +78,8 @@ static const char select_help[] =
     "select   -Y EXPR  ss's language: 'state close-wait and dport = :443 and dst 10.0.0.0/8'\n"
     "         --state close-wait,fin-wait-2\n";
 static const char tracking_help[] =
-    "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n";
+    "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n"
+    "         --threads N\n";
 static const char output_help[] =
     "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
     "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"

@@ -40,6 +40,43 @@ static void decode_layers(struct decoder *decoder, enum layer layer)
     }
 }
 
+/* Most packets are Ethernet, IPv4 without options or IPv6 without extension headers, and TCP. Takes
+ * the first two in one look; what is in any way different is left to the layers, which would come
+ * to the same here, in one and a half times the time. */
+static enum layer decode_usual(struct decoder *decoder)
+{
+    enum { IPV4 = 0x0800, IPV6 = 0x86dd, TCP = 6, FRAGMENT_MASK = 0x3fff };
+    enum { FRAME_BYTES = 14, IPV4_BYTES = 20, IPV6_BYTES = 40 };
+    struct fw_segment *segment = decoder->segment;
+    uint32_t header_bytes, payload_bytes;
+
+    if (bytes_left(&decoder->captured) < FRAME_BYTES + IPV6_BYTES)
+        return LAYER_ETHERNET;
+    const uint8_t *frame = decoder->captured.at, *ip = frame + FRAME_BYTES;
+    const uint16_t type = load_be16(frame + 12);
+    if (type == IPV4 && ip[0] == 0x45 && ip[9] == TCP && (load_be16(ip + 6) & FRAGMENT_MASK) == 0 &&
+        load_be16(ip + 2) >= IPV4_BYTES && !decoder->verify_checksums) {
+        header_bytes = IPV4_BYTES;
+        payload_bytes = load_be16(ip + 2) - (uint32_t)IPV4_BYTES;
+        segment->ip_id = load_be16(ip + 4);
+        segment->ttl = ip[8];
+        decode_set_ipv4(&segment->from, ip + 12);
+        decode_set_ipv4(&segment->to, ip + 16);
+    } else if (type == IPV6 && ip[0] >> 4 == 6 && ip[6] == TCP && load_be16(ip + 4) != 0) {
+        header_bytes = IPV6_BYTES;
+        payload_bytes = load_be16(ip + 4);
+        segment->ttl = ip[7];
+        decode_set_ipv6(&segment->from, ip + 8);
+        decode_set_ipv6(&segment->to, ip + 24);
+    } else {
+        return LAYER_ETHERNET;
+    }
+    bytes_skip(&decoder->captured, FRAME_BYTES + header_bytes);
+    bytes_limit(&decoder->captured, payload_bytes);
+    decoder->sent_bytes = payload_bytes;
+    return decode_tcp(decoder);
+}
+
 enum fw_verdict fw_decode(const struct fw_packet *packet, const struct fw_decode_options *options,
                           struct fw_segment *segment, enum fw_undecoded *undecoded)
 {
@@ -56,7 +93,9 @@ enum fw_verdict fw_decode(const struct fw_packet *packet, const struct fw_decode
     segment->scope = (struct fw_scope){ 0 };
     segment->ip_id = 0;
     segment->fragmented = false;
-    decode_layers(&decoder, decode_link(&decoder, packet->link_type));
+    decode_layers(&decoder, packet->link_type == LINKTYPE_ETHERNET
+                                ? decode_usual(&decoder)
+                                : decode_link(&decoder, packet->link_type));
 
     if (undecoded != NULL)
         *undecoded = decoder.undecoded;

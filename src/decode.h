@@ -10,6 +10,8 @@
 #ifndef DECODE_H
 #define DECODE_H
 
+#include <string.h>
+
 #include "bytes.h"
 #include "finwait/finwait.h"
 
@@ -95,7 +97,21 @@ static inline void decode_limit(struct decoder *decoder, uint32_t count)
 enum layer decode_enter_tunnel(struct decoder *decoder, enum fw_tunnel tunnel, uint32_t id,
                                enum layer inner);
 
+static inline void decode_set_ipv4(struct fw_endpoint *endpoint, const uint8_t addr[4])
+{
+    endpoint->family = FW_IPV4;
+    memset(endpoint->addr, 0, sizeof(endpoint->addr));
+    memcpy(endpoint->addr, addr, 4);
+}
+
+static inline void decode_set_ipv6(struct fw_endpoint *endpoint, const uint8_t addr[16])
+{
+    endpoint->family = FW_IPV6;
+    memcpy(endpoint->addr, addr, 16);
+}
+
 /* decode_link.c */
+enum { LINKTYPE_ETHERNET = 1 }; /* decode.c has a short cut for it */
 enum layer decode_link(struct decoder *decoder, uint16_t link_type);
 enum layer decode_ethernet(struct decoder *decoder);
 enum layer decode_vlan(struct decoder *decoder);

@@ -117,13 +117,6 @@ static bool skip_authentication(struct decoder *decoder, uint8_t *protocol)
 
 /* -------------------------------------------------------------------------------------- IPv4 -- */
 
-static void set_ipv4(struct fw_endpoint *endpoint, const uint8_t addr[4])
-{
-    endpoint->family = FW_IPV4;
-    memset(endpoint->addr, 0, sizeof(endpoint->addr));
-    memcpy(endpoint->addr, addr, 4);
-}
-
 enum layer decode_ipv4(struct decoder *decoder)
 {
     enum { MORE_FRAGMENTS = 0x2000, OFFSET_MASK = 0x1fff };
@@ -139,8 +132,8 @@ enum layer decode_ipv4(struct decoder *decoder)
     uint8_t protocol = header[9];
     segment->ip_id = load_be16(header + 4);
     segment->ttl = header[8];
-    set_ipv4(&segment->from, header + 12);
-    set_ipv4(&segment->to, header + 16);
+    decode_set_ipv4(&segment->from, header + 12);
+    decode_set_ipv4(&segment->to, header + 16);
 
     if (total_bytes == 0) /* segmentation offload: the frame says how long it is */
         total_bytes = sent_bytes;
@@ -168,12 +161,6 @@ enum layer decode_ipv4(struct decoder *decoder)
 
 /* -------------------------------------------------------------------------------------- IPv6 -- */
 
-static void set_ipv6(struct fw_endpoint *endpoint, const uint8_t addr[16])
-{
-    endpoint->family = FW_IPV6;
-    memcpy(endpoint->addr, addr, 16);
-}
-
 /* Hop-by-hop and destination options. A jumbo payload (RFC 2675) tells the length that did not fit
  * the header; the home address (RFC 6275) is the sender's own, the header's a care-of address. */
 static void ipv6_options(struct decoder *decoder, const uint8_t *header, uint32_t header_bytes,
@@ -192,7 +179,7 @@ static void ipv6_options(struct decoder *decoder, const uint8_t *header, uint32_
         if (kind == JUMBO && length == 4 && jumbogram && load_be32(value) >= header_bytes)
             decode_limit(decoder, load_be32(value) - header_bytes);
         if (kind == HOME_ADDRESS && length == 16)
-            set_ipv6(&decoder->segment->from, value);
+            decode_set_ipv6(&decoder->segment->from, value);
     }
 }
 
@@ -209,13 +196,13 @@ static void ipv6_routing(struct decoder *decoder, const uint8_t *header, uint32_
     case SOURCE_ROUTE: /* the last address of the list */
     case MOBILITY:
         if (header_bytes >= 24 && header_bytes % 16 == 8) {
-            set_ipv6(to, header + header_bytes - 16);
+            decode_set_ipv6(to, header + header_bytes - 16);
             return;
         }
         break;
     case SEGMENT_ROUTING: /* RFC 8754: the first */
         if (header_bytes >= 24) {
-            set_ipv6(to, header + 8);
+            decode_set_ipv6(to, header + 8);
             return;
         }
         break;
@@ -293,8 +280,8 @@ enum layer decode_ipv6(struct decoder *decoder)
     const uint8_t protocol = header[6];
     segment->ip_id = 0;
     segment->ttl = header[7];
-    set_ipv6(&segment->from, header + 8);
-    set_ipv6(&segment->to, header + 24);
+    decode_set_ipv6(&segment->from, header + 8);
+    decode_set_ipv6(&segment->to, header + 24);
 
     if (header[0] >> 4 != 6)
         return decode_end(decoder, FW_VERDICT_MALFORMED);
@@ -382,8 +369,8 @@ static enum layer quoted_ipv4(struct decoder *decoder)
         return decode_end(decoder, FW_VERDICT_NOT_TCP);
     segment->ip_id = load_be16(header + 4);
     segment->ttl = header[8];
-    set_ipv4(&segment->from, header + 12);
-    set_ipv4(&segment->to, header + 16);
+    decode_set_ipv4(&segment->from, header + 12);
+    decode_set_ipv4(&segment->to, header + 16);
     return decode_take(decoder, header_bytes - 20) == NULL ? LAYER_END : LAYER_TCP;
 }
 
@@ -397,8 +384,8 @@ static enum layer quoted_ipv6(struct decoder *decoder)
         return decode_end(decoder, FW_VERDICT_NOT_TCP);
     segment->ip_id = 0;
     segment->ttl = header[7];
-    set_ipv6(&segment->from, header + 8);
-    set_ipv6(&segment->to, header + 24);
+    decode_set_ipv6(&segment->from, header + 8);
+    decode_set_ipv6(&segment->to, header + 24);
     return ipv6_payload(decoder, header[6], false);
 }
 

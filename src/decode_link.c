@@ -5,7 +5,6 @@
 
 enum {
     LINKTYPE_NULL = 0,
-    LINKTYPE_ETHERNET = 1,
     LINKTYPE_PPP = 9,
     LINKTYPE_RAW_12 = 12, /* DLT_RAW of most BSDs, written to files by mistake */
     LINKTYPE_RAW_14 = 14, /* and of OpenBSD */

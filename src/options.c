@@ -40,6 +40,7 @@ enum option {
     OPT_SELECT,
     OPT_SNAPLEN,
     OPT_STATE,
+    OPT_THREADS,
     OPT_TIME,
     OPT_TIMERS,
     OPT_VERBOSE,
@@ -90,6 +91,7 @@ static const struct option_row rows[] = {
     { OPT_MSL, 0, "msl", A_VALUE },
     { OPT_NAMES, 0, "names", A_VALUE },
     { OPT_STATE, 0, "state", A_VALUE },
+    { OPT_THREADS, 0, "threads", A_VALUE },
     { OPT_TIMERS, 0, "timers", A_VALUE },
     { OPT_VERSION, 0, "version", NOTHING },
 };
@@ -293,6 +295,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
                set_u32(parser, name, value, UINT32_C(262144), &options->snaplen);
     case OPT_STATE:
         return set_once(parser, name, value, &options->states);
+    case OPT_THREADS:
+        return set_u32(parser, name, value, 1024, &options->threads);
     case OPT_TIME:
         parser->time_count++;
         return true;

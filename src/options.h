@@ -47,6 +47,7 @@ struct options {
     uint64_t max_connections;  /* --max-conns; 0: not given */
     uint64_t max_memory_bytes; /* --max-mem; 0: not given */
     bool checksum;
+    uint32_t threads; /* --threads; 0: not given */
 
     /* selection */
     const char *selection; /* -Y */

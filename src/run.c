@@ -1,9 +1,9 @@
 #include "run.h"
 
+#include "pipeline.h"
 #include "progress.h"
 #include "select.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -12,26 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 64, TEXT_BYTES = 512 };
+enum { TEXT_BYTES = 512 };
 
 /* The kernel hands packets over a little after they came: timers stay that far behind the clock. */
 static const int64_t live_lag_ns = 500 * FW_MILLISECOND;
 
-/* Packets of one interface of one file (one link type each). */
-struct link_tally {
-    uint16_t file, link_type;
-    uint32_t interface;
-    uint64_t packets;
-};
-
 struct loop {
     const struct run *run;
     struct run_result *result;
+    struct pipeline *pipeline;
+    struct source_stats stats; /* after the last batch */
     struct fw_tracker *tracker;
     struct view *view;
     struct link_tally *links;
-    size_t link_count, link_now; /* link_now: the last packet's */
-    size_t faults_told;
+    size_t link_count;
+    bool any_fault;
     uint64_t told;      /* connections that the selection matched */
     uint64_t one_sided; /* of them, seen in one direction although they were answered */
     fw_time half_closed_since;
@@ -133,24 +128,15 @@ static struct fw_hooks loop_hooks(const struct run *run)
 
 /* ------------------------------------------------------------------------------------- input -- */
 
-static bool same_link(const struct link_tally *link, const struct fw_packet *packet)
-{
-    return link->link_type == packet->link_type && link->interface == packet->interface &&
-           link->file == packet->file;
-}
-
-static int tally_link(struct loop *loop, const struct fw_packet *packet)
+static int tally_link(struct loop *loop, const struct link_tally *link)
 {
     struct link_tally *links;
 
-    if (loop->link_count && same_link(&loop->links[loop->link_now], packet)) {
-        loop->links[loop->link_now].packets++;
-        return 0;
-    }
     for (size_t i = 0; i < loop->link_count; i++) {
-        if (same_link(&loop->links[i], packet)) {
-            loop->link_now = i;
-            loop->links[i].packets++;
+        links = &loop->links[i];
+        if (links->link_type == link->link_type && links->interface == link->interface &&
+            links->file == link->file) {
+            links->packets += link->packets;
             return 0;
         }
     }
@@ -158,89 +144,81 @@ static int tally_link(struct loop *loop, const struct fw_packet *packet)
     if (!links)
         return -ENOMEM;
     loop->links = links;
-    loop->link_now = loop->link_count++;
-    links[loop->link_now] = (struct link_tally){
-        .file = packet->file,
-        .link_type = packet->link_type,
-        .interface = packet->interface,
-        .packets = 1,
-    };
+    links[loop->link_count++] = *link;
     return 0;
 }
 
-static void tally_times(struct loop *loop, const struct fw_packet *packets, int count)
+static void tally_times(struct loop *loop, const struct batch *batch)
 {
     struct summary *summary = &loop->result->summary;
 
     if (summary->packets == 0) {
-        summary->first_time = summary->last_time = packets[0].time;
-        loop->run->view_options->first_time = packets[0].time;
+        summary->first_time = batch->earliest_time;
+        summary->last_time = batch->latest_time;
+        loop->run->view_options->first_time = batch->first_time;
     }
-    for (int i = 0; i < count; i++) {
-        if (packets[i].time > summary->last_time)
-            summary->last_time = packets[i].time;
-        if (packets[i].time < summary->first_time)
-            summary->first_time = packets[i].time;
-    }
-    summary->packets += (uint64_t)count;
+    if (batch->latest_time > summary->last_time)
+        summary->last_time = batch->latest_time;
+    if (batch->earliest_time < summary->first_time)
+        summary->first_time = batch->earliest_time;
 }
 
 /* A guess by the size of the input and that of the first packets: eight to a connection. */
-static void expect_connections(struct loop *loop, const struct fw_packet *packets, int count)
+static void expect_connections(struct loop *loop, const struct batch *batch)
 {
     enum { HEADER_BYTES = 16, PACKETS_EACH = 8 };
-    struct source_stats stats = { 0 };
-    uint64_t bytes = 0;
+    const uint64_t bytes = HEADER_BYTES * batch->packets + batch->captured_bytes;
 
-    source_stats(loop->run->source, &stats);
-    for (int i = 0; i < count; i++)
-        bytes += HEADER_BYTES + packets[i].captured_bytes;
-    if (bytes > 0)
-        fw_tracker_expect(loop->tracker,
-                          stats.bytes_total * (uint64_t)count / bytes / PACKETS_EACH);
+    fw_tracker_expect(loop->tracker,
+                      batch->stats.bytes_total * batch->packets / bytes / PACKETS_EACH);
 }
 
-static int take_batch(struct loop *loop, const struct fw_packet *packets, int count)
+static int tally_batch(struct loop *loop, const struct batch *batch)
 {
-    const struct fw_decode_options options = { .verify_checksums = loop->run->verify_checksums };
     struct summary *summary = &loop->result->summary;
-    struct fw_segment segments[BATCH];
-    size_t segment_count = 0;
 
-    if (summary->packets == 0)
-        expect_connections(loop, packets, count);
-    tally_times(loop, packets, count);
-    for (int i = 0; i < count; i++) {
-        struct fw_segment *segment = &segments[segment_count];
-        enum fw_undecoded undecoded = FW_UNDECODED_NONE;
-        const enum fw_verdict verdict = fw_decode(&packets[i], &options, segment, &undecoded);
-
-        summary->verdicts[verdict]++;
-        if (tally_link(loop, &packets[i]) < 0)
-            return -ENOMEM;
-        if (verdict == FW_VERDICT_UNKNOWN_TUNNEL)
-            summary->undecoded[undecoded]++;
-        if (verdict == FW_VERDICT_SEGMENT || verdict == FW_VERDICT_ICMP_ERROR) {
-            summary->fragments += segment->fragmented && verdict == FW_VERDICT_SEGMENT;
-            segment_count++;
-        }
-    }
-    if (segment_count == 0)
+    if (batch->packets == 0)
         return 0;
-    return fw_tracker_feed(loop->tracker, segments, segment_count);
+    if (summary->packets == 0)
+        expect_connections(loop, batch);
+    tally_times(loop, batch);
+    summary->packets += batch->packets;
+    summary->fragments += batch->fragments;
+    for (size_t i = 0; i < FW_VERDICT_COUNT; i++)
+        summary->verdicts[i] += batch->verdicts[i];
+    for (size_t i = 0; i < FW_UNDECODED_COUNT; i++)
+        summary->undecoded[i] += batch->undecoded[i];
+    for (size_t i = 0; i < batch->link_count; i++)
+        if (tally_link(loop, &batch->links[i]) < 0)
+            return -ENOMEM;
+    return 0;
 }
 
-/* Says what went wrong since the last time. */
-static void tell_faults(struct loop *loop)
+static void tell_fault(struct loop *loop, const struct source_fault *fault)
 {
-    struct source_fault fault;
+    loop->any_fault = true;
+    say(loop, fault->hint, "%s", fault->text);
+    loop->result->unreadable |= fault->kind == SOURCE_FAULT_UNREADABLE;
+    loop->result->partial |= fault->kind == SOURCE_FAULT_PARTIAL;
+}
 
-    while (source_fault(loop->run->source, loop->faults_told, &fault)) {
-        loop->faults_told++;
-        say(loop, fault.hint, "%s", fault.text);
-        loop->result->unreadable |= fault.kind == SOURCE_FAULT_UNREADABLE;
-        loop->result->partial |= fault.kind == SOURCE_FAULT_PARTIAL;
+/* Segments and faults in the order in which the source had them. */
+static int take_batch(struct loop *loop, const struct batch *batch)
+{
+    size_t fed = 0;
+    int error = tally_batch(loop, batch);
+
+    loop->stats = batch->stats;
+    for (size_t i = 0; error == 0 && i < batch->fault_count; i++) {
+        const struct batch_fault *fault = &batch->faults[i];
+
+        error = fw_tracker_feed(loop->tracker, batch->segments + fed, fault->before - fed);
+        fed = fault->before;
+        tell_fault(loop, &fault->fault);
     }
+    if (error == 0)
+        error = fw_tracker_feed(loop->tracker, batch->segments + fed, batch->segment_count - fed);
+    return batch->end == BATCH_NO_MEMORY ? -ENOMEM : error;
 }
 
 /* -------------------------------------------------------------------------------------- view -- */
@@ -301,13 +279,13 @@ static size_t collect_skipped(const struct loop *loop, struct skipped_link **ski
     return count;
 }
 
-static const char *why_ended(const struct loop *loop, const struct source_stats *stats)
+static const char *why_ended(const struct loop *loop)
 {
     if (interrupted)
         return "interrupted";
     if (loop->result->unreadable || loop->result->partial)
         return "damaged";
-    if (loop->run->max_packets && stats->packets >= loop->run->max_packets)
+    if (loop->run->max_packets && loop->stats.packets >= loop->run->max_packets)
         return "-c";
     return "end of input";
 }
@@ -323,22 +301,23 @@ static void finish_view(struct loop *loop)
     struct summary *summary = &loop->result->summary;
     struct listeners listeners = { NULL, 0, 0 };
     struct skipped_link *skipped = NULL;
-    struct source_stats stats = { 0 };
 
-    source_stats(loop->run->source, &stats);
+    if (loop->run->live)
+        source_stats(loop->run->source, &loop->stats);
     fw_tracker_counts(loop->tracker, &summary->tracker);
     fw_tracker_each_listener(loop->tracker, keep_listener, &listeners);
     summary->skipped_count = collect_skipped(loop, &skipped);
     summary->skipped = skipped;
     summary->listeners = listeners.list;
     summary->listener_count = listeners.count;
-    summary->dropped_kernel = stats.dropped_kernel;
-    summary->dropped_interface = stats.dropped_interface;
-    summary->filtered = stats.filtered;
-    summary->why_ended = why_ended(loop, &stats);
+    summary->dropped_kernel = loop->stats.dropped_kernel;
+    summary->dropped_interface = loop->stats.dropped_interface;
+    summary->filtered = loop->stats.filtered;
+    summary->why_ended = why_ended(loop);
     summary->partial = loop->result->partial || loop->result->unreadable ||
-                       summary->skipped_count || stats.dropped_kernel || stats.dropped_interface ||
-                       has_evicted(&summary->tracker) || summary->verdicts[FW_VERDICT_SEGMENT] == 0;
+                       summary->skipped_count || loop->stats.dropped_kernel ||
+                       loop->stats.dropped_interface || has_evicted(&summary->tracker) ||
+                       summary->verdicts[FW_VERDICT_SEGMENT] == 0;
     loop->result->partial = summary->partial;
 
     if (loop->view && loop->run->view->finish)
@@ -406,45 +385,40 @@ static int pass_time(struct loop *loop, bool idle)
 
 static void show_progress(struct loop *loop)
 {
-    struct source_stats stats = { 0 };
+    const struct source_stats *stats = &loop->stats;
 
-    source_stats(loop->run->source, &stats);
-    progress_update(loop->run->progress, stats.bytes_read, stats.bytes_total, stats.packets);
+    progress_update(loop->run->progress, stats->bytes_read, stats->bytes_total, stats->packets);
 }
 
 static int pull(struct loop *loop)
 {
     const struct run *run = loop->run;
-    struct fw_packet packets[BATCH];
-    unsigned rounds = 0;
+    enum batch_end end = BATCH_MORE;
+    int error = 0;
 
-    while (!interrupted && !run->out->closed && !run->out->error) {
-        const int count = source_next(run->source, packets, BATCH);
-        int error = 0;
+    while (end != BATCH_LAST && !interrupted && !run->out->closed && !run->out->error) {
+        const struct batch *batch = pipeline_next(loop->pipeline);
 
-        assert(count <= BATCH);
-        if (count > 0)
-            error = take_batch(loop, packets, count);
-        tell_faults(loop);
-        if (error == 0 && run->live && count != SOURCE_END)
-            error = pass_time(loop, count == SOURCE_AGAIN);
+        end = batch->end;
+        error = take_batch(loop, batch);
+        if (error == 0 && run->live && end != BATCH_LAST)
+            error = pass_time(loop, end == BATCH_IDLE);
         if (error < 0)
             return error;
-        if (count == SOURCE_END)
-            return 0;
         if (run->flush_each_batch)
             out_flush(run->out);
-        if (run->progress && run->progress->enabled && ++rounds % 64 == 0)
+        if (run->progress && run->progress->enabled)
             show_progress(loop);
     }
-    /* Interrupted: what the kernel has already is still ours. */
-    for (int count = BATCH; interrupted && run->live && count > 0 && !run->out->closed;) {
-        count = source_next(run->source, packets, BATCH);
-        if (count > 0 && take_batch(loop, packets, count) < 0)
-            return -ENOMEM;
-        tell_faults(loop);
+    /* Interrupted: what the kernel and the pipeline have already is still ours; then the source
+     * says that it has ended. */
+    while (error == 0 && interrupted && end != BATCH_LAST && !run->out->closed) {
+        const struct batch *batch = pipeline_next(loop->pipeline);
+
+        end = batch->end;
+        error = take_batch(loop, batch);
     }
-    return 0;
+    return error;
 }
 
 /* ---------------------------------------------------------------- what the user should know -- */
@@ -596,7 +570,7 @@ static void tell_end(struct loop *loop)
     const bool all_skipped =
         summary->packets && summary->verdicts[FW_VERDICT_UNKNOWN_LINK] == summary->packets;
 
-    if (summary->packets == 0 && loop->faults_told) /* that was the line */
+    if (summary->packets == 0 && loop->any_fault) /* that was the line */
         return;
     if (!all_skipped)
         tell_no_tcp(loop);
@@ -607,16 +581,25 @@ static void tell_end(struct loop *loop)
 int run_loop(const struct run *run, struct run_result *result)
 {
     struct loop loop = { .run = run, .result = result };
+    const struct pipeline_options pipeline = {
+        .source = run->source,
+        .batch_packets = run->batch_packets,
+        .threads = run->threads,
+        .verify_checksums = run->verify_checksums,
+        .live = run->live,
+    };
     const struct fw_hooks hooks = loop_hooks(run);
     int error;
 
     *result = (struct run_result){ .summary = { .first_time = 0, .last_time = -1 } };
     loop.tracker = fw_tracker_create(&run->tracker, &hooks, &loop);
-    error = loop.tracker ? 0 : -ENOMEM;
+    loop.pipeline = pipeline_create(&pipeline);
+    error = loop.tracker && loop.pipeline ? 0 : -ENOMEM;
     if (error == 0 && !run->every_ns)
         error = make_view(&loop);
     if (error == 0)
         error = pull(&loop);
+    pipeline_destroy(loop.pipeline);
     if (run->progress)
         progress_clear(run->progress);
 

@@ -1,6 +1,6 @@
 /*
- * The one pull loop: packets from a source, decoded in batches, fed to a tracker, told to a view.
- * Counts what the summary says, reports faults as they occur. Level 5.
+ * The one pull loop: packets from a source, decoded in batches (pipeline.h), fed to a tracker, told
+ * to a view. Counts what the summary says, reports faults as they occur. Level 5.
  */
 #ifndef RUN_H
 #define RUN_H
@@ -20,6 +20,8 @@ struct run {
     bool flush_each_batch; /* somebody waits for the lines */
     bool connections_only; /* tell the view no transitions (table, whatever the format) */
     bool verify_checksums;
+    unsigned threads;     /* 2: reading and decoding have one of their own; see pipeline.h */
+    size_t batch_packets; /* for tests; 0: as pipeline.h has it */
     uint64_t max_packets; /* -c, to say why the run ended; the source counts */
     int64_t every_ns;     /* the view anew each time (table --every); 0: once, at the end */
     struct fw_tracker_options tracker;

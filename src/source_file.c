@@ -18,9 +18,10 @@
 #include "suggest.h"
 
 enum {
-    BUFFER_BYTES = 256 * 1024,
-    SMALL_BUFFER_BYTES = 32 * 1024, /* each, of very many files */
-    VERY_MANY_FILES = 64,
+    /* Of each file. Memory to memory, large blocks are copied faster, up to about a megabyte. */
+    BUFFER_BYTES = 1024 * 1024,
+    SMALLEST_BUFFER_BYTES = 32 * 1024,
+    ALL_BUFFERS_BYTES = 16 * 1024 * 1024,
     SHOWN_BYTES = 16, /* of what is no capture */
     SHOWN_PATH_BYTES = 160,
 };
@@ -518,10 +519,19 @@ static bool start_merge(struct file_source *files)
     return files->merge != NULL;
 }
 
+/* Many files at once share what memory there is for them. */
+static size_t buffer_bytes_of(size_t file_count)
+{
+    const size_t share = ALL_BUFFERS_BYTES / file_count;
+
+    if (share > BUFFER_BYTES)
+        return BUFFER_BYTES;
+    return share < SMALLEST_BUFFER_BYTES ? SMALLEST_BUFFER_BYTES : share;
+}
+
 struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
                                  uint64_t max_packets, struct source_fault *fault)
 {
-    const size_t buffer_bytes = count > VERY_MANY_FILES ? SMALL_BUFFER_BYTES : BUFFER_BYTES;
     struct file_source *files = calloc(1, sizeof *files + count * sizeof files->captures[0]);
 
     assert(count > 0 && count <= UINT16_MAX);
@@ -538,7 +548,7 @@ struct source *source_open_files(const char *const *paths, size_t count, struct 
         capture->source = files;
         capture->number = (uint16_t)i;
         capture->input.fd = -1;
-        if (!open_capture(capture, paths[i], buffer_bytes, fault)) {
+        if (!open_capture(capture, paths[i], buffer_bytes_of(count), fault)) {
             files_destroy(&files->source);
             return NULL;
         }

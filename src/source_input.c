@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,19 +13,21 @@
 
 enum {
     PACKED_BYTES = 128 * 1024, /* compressed bytes read at a time */
+    PIPE_BYTES = 1024 * 1024,  /* as large as an ordinary user may make one */
     WAIT_MS = 200,             /* looks for an interrupt that came just before poll(2) this often */
 };
 
-static volatile sig_atomic_t interrupted;
+/* A signal sets it in one thread, reading may look at it in another. */
+static atomic_bool interrupted;
 
 void source_interrupt(void)
 {
-    interrupted = 1;
+    interrupted = true;
 }
 
 void source_interrupt_clear(void)
 {
-    interrupted = 0;
+    interrupted = false;
 }
 
 bool source_interrupted(void)
@@ -195,6 +197,9 @@ void input_init(struct input *input, int fd, size_t buffer_bytes)
         input->waits = false;
         input->total_bytes = (uint64_t)status.st_size;
         posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    } else {
+        (void)fcntl(fd, F_SETPIPE_SZ,
+                    PIPE_BYTES); /* the two ends wait for one another less often */
     }
     input->buffer = malloc(buffer_bytes);
     if (!input->buffer) {

@@ -485,6 +485,34 @@ def a_reader_that_has_gone_is_no_error():
 
 
 @test
+def a_reader_that_has_gone_ends_a_run_whose_input_goes_on():
+    for threads in "1", "2":
+        child = subprocess.Popen([FINWAIT, "-l", "-r", "-", "--threads", threads],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, env=environment())
+        child.stdin.write(cap.pcap(leak()))
+        child.stdin.flush()
+        while b"CLOSE_WAIT" not in child.stdout.readline():
+            pass
+        child.stdout.close()
+        close = cap.tcp(cap.SERVER, cap.CLIENT, 501, 102, cap.FIN | cap.ACK)
+        child.stdin.write(cap.pcap_packet(close))
+        child.stdin.flush()
+        err = child.stderr.read()
+        assert (child.wait(timeout=30), err) == (0, b""), (child.returncode, err)
+        child.stdin.close()
+
+
+@test
+def any_number_of_threads_says_the_same():
+    pcap = recorded("close-wait-leak.pcap")
+    for view in ["-tttt"], ["table"], ["--json"], ["show", "1"], ["--format", "csv"], ["-q"]:
+        one = Run("--threads", "1", "-r", pcap, *view).exits(0)
+        two = Run("--threads", "2", "-r", pcap, *view).exits(0)
+        assert (one.out, one.err) == (two.out, two.err), (one.out, two.out)
+
+
+@test
 def a_full_disk_is_an_error():
     if not os.path.exists("/dev/full"):
         raise Skip("there is no /dev/full here")
@@ -497,9 +525,10 @@ def a_full_disk_is_an_error():
 
 @test
 def an_interrupt_ends_with_the_summary():
-    for number in signal.SIGINT, signal.SIGTERM:
-        child = subprocess.Popen([FINWAIT, "-l", "-r", "-"], stdin=subprocess.PIPE,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    for number, threads in (signal.SIGINT, "1"), (signal.SIGINT, "2"), (signal.SIGTERM, "2"):
+        child = subprocess.Popen([FINWAIT, "-l", "-r", "-", "--threads", threads],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, env=environment())
         child.stdin.write(cap.pcap(leak()))
         child.stdin.flush()
         while b"CLOSE_WAIT" not in child.stdout.readline():

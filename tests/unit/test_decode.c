@@ -296,6 +296,40 @@ START_TEST(every_good_packet_is_good)
 }
 END_TEST
 
+/* Ethernet has a short cut; IP as a link type has not. Any one byte is any other. */
+START_TEST(the_usual_packet_has_the_same_segment_as_its_layers)
+{
+    enum { FRAME_BYTES = 14, LIMIT = 96 };
+    static void (*const usual_packets[])(struct packet *) = { ethernet, ethernet_ipv6 };
+    static const uint16_t links[] = { LINK_IPV4, LINK_IPV6 };
+    for (size_t i = 0; i < 2; i++) {
+        struct packet packet;
+        usual_packets[i](&packet);
+        packet_finish(&packet);
+        for (unsigned change = 0; change < LIMIT * 256; change++) {
+            const size_t at = FRAME_BYTES + change / 256 % (packet.count - FRAME_BYTES);
+            const uint8_t before = packet.bytes[at];
+            packet.bytes[at] = (uint8_t)change;
+            struct fw_packet view = packet_view(&packet);
+            view.captured_bytes -= change % 7 == 0 ? change % 50 : 0; /* cut, now and then */
+            const bool checked = change % 2 == 0;
+            const struct decoded framed = decoded_view(&view, checked);
+            view.link_type = links[i];
+            view.data += FRAME_BYTES;
+            view.captured_bytes -= FRAME_BYTES;
+            view.sent_bytes -= FRAME_BYTES;
+            const struct decoded layers = decoded_view(&view, checked);
+            packet.bytes[at] = before;
+
+            ck_assert_int_eq(framed.verdict, layers.verdict);
+            if (is_segment(framed.verdict))
+                ck_assert_mem_eq(&framed.segment, &layers.segment,
+                                 offsetof(struct fw_segment, fragmented) + sizeof(bool));
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_segment_is_written_fully)
 {
     const struct fw_decode_options options = { 0 };
@@ -428,6 +462,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         every_good_packet_is_good,
+        the_usual_packet_has_the_same_segment_as_its_layers,
         a_segment_is_written_fully,
         a_capture_cut_anywhere_is_truncated_or_tells_the_same,
         a_frame_cut_anywhere_has_a_verdict,

@@ -87,6 +87,9 @@ START_TEST(values_may_be_attached_or_apart)
     accepts("-ra.pcap -c5");
     ck_assert_str_eq(options.files[0], "a.pcap");
     ck_assert_uint_eq(options.max_packets, 5);
+    accepts("-r a.pcap --threads 2");
+    ck_assert_uint_eq(options.threads, 2);
+    refuses("-r a.pcap --threads 0", "--threads 0: not a number from 1 to 1024");
     accepts("-r a.pcap --format csv");
     ck_assert_int_eq(options.format, FORMAT_CSV);
     accepts("-r a.pcap --format=tsv");
