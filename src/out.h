@@ -21,7 +21,7 @@ struct out {
 };
 
 /* What out_reserve() can promise. */
-enum { OUT_RESERVE_MAX = 8192 };
+enum { OUT_RESERVE_MAX = 16384 };
 
 /* Returns 0 or -ENOMEM. */
 int out_init(struct out *out, int fd, size_t block_bytes);
