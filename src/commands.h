@@ -18,6 +18,7 @@ struct surroundings {
     bool color;            /* NO_COLOR and TERM say so; --color decides over it */
     unsigned width;        /* columns of the terminal, 0: stdout is none */
     uint64_t memory_bytes; /* that this machine gives us, 0: unknown */
+    unsigned processors;   /* that we may run on */
     uint8_t hash_key[16];
 };
 

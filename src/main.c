@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,13 @@ static uint64_t container_memory(void)
     return bytes;
 }
 
+static unsigned processors(void)
+{
+    cpu_set_t ours;
+
+    return sched_getaffinity(0, sizeof ours, &ours) == 0 ? (unsigned)CPU_COUNT(&ours) : 1;
+}
+
 static void look_around(struct surroundings *surroundings)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -79,6 +87,7 @@ static void look_around(struct surroundings *surroundings)
         .stderr_is_terminal = isatty(STDERR_FILENO),
         .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
         .memory_bytes = physical_memory(),
+        .processors = processors(),
     };
     if (container && container < surroundings->memory_bytes)
         surroundings->memory_bytes = container;
