@@ -13,16 +13,18 @@
 
 enum { DIGITS_ROOM = 20 };
 
-/* Eight digits of a value below 10^8, the first in the lowest byte, as numbers from 0 to 9. Both
- * halves, then all quarters, then all digits are parted in one register: there is no loop to wait
- * for and no branch to mispredict. */
+/* Eight digits of a value below 10^8, the first in the lowest byte, as numbers from 0 to 9. Halves,
+ * quarters and digits are parted in one register: there is no loop to wait for and no branch to
+ * mispredict. Quotient and remainder side by side, q | (value - q * unit) << bits, are
+ * (value << bits) - q * ((unit << bits) - 1). */
 static inline uint64_t digits_eight(uint32_t value)
 {
-    const uint64_t halves = value / 10000 | (uint64_t)(value % 10000) << 32;
-    const uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
-    const uint64_t quarters = hundreds | (halves - hundreds * 100) << 16;
-    const uint64_t tens = (quarters * 103 >> 10) & UINT64_C(0x000f000f000f000f);
-    return tens | (quarters - tens * 10) << 8;
+    const uint64_t half = value / 10000;
+    const uint64_t halves = ((uint64_t)value << 32) - half * ((UINT64_C(10000) << 32) - 1);
+    const uint64_t quarter = (halves * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
+    const uint64_t quarters = (halves << 16) - quarter * ((100 << 16) - 1);
+    const uint64_t ten = (quarters * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+    return (quarters << 8) - ten * ((10 << 8) - 1);
 }
 
 /* As text; the first `skipped` of them are left out. */

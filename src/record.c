@@ -9,6 +9,7 @@
 static void set_text(struct record_value *value, const char *text)
 {
     value->kind = text && text[0] ? RECORD_TEXT : RECORD_NULL;
+    value->number = 0;
     value->text = text;
     value->length = text ? strlen(text) : 0;
 }
@@ -210,23 +211,33 @@ char *record_value_text(struct stamp_cache *cache, char *at, const struct record
 
 /* ---------------------------------------------------------------------------- a whole record -- */
 
-/* One copy for all numbers: most of them are a single digit. */
-static __attribute__((noinline)) char *put_integer(char *at, int64_t number)
+/* One copy of this code for all numbers. */
+static __attribute__((noinline)) char *put_digits(char *at, int64_t number)
 {
-    if (number >= 0 && number < 10) {
-        *at++ = (char)('0' + number);
-        return at;
-    }
     return digits_i64(at, number);
 }
 
-static inline char *put_json(struct stamp_cache *cache, char *at, const struct record_value *value)
+/* Most of them are a single digit. */
+static inline char *put_integer(char *at, int64_t number)
+{
+    if (number < 0 || number > 9)
+        return put_digits(at, number);
+    *at++ = (char)('0' + number);
+    return at;
+}
+
+/* Stable text is names, numbers and addresses of ours: no quotes, no controls, no separators. */
+#define IS_STABLE(stability) (strcmp(RECORD_##stability, RECORD_STABLE) == 0)
+
+static inline char *put_json(struct stamp_cache *cache, char *at, const struct record_value *value,
+                             bool stable)
 {
     switch (value->kind) {
     case RECORD_NULL:
         return json_null(at);
     case RECORD_TEXT:
-        return json_string(at, value->text, value->length);
+        return stable ? json_plain(at, value->text, value->length)
+                      : json_string(at, value->text, value->length);
     case RECORD_BOOLEAN:
         return json_bool(at, value->number != 0);
     case RECORD_TIME:
@@ -244,7 +255,7 @@ static inline char *put_json(struct stamp_cache *cache, char *at, const struct r
         struct record_value value, *const v = &value;                                              \
         how;                                                                                       \
         at = JSON_LITERAL(at, ",\"" #name "\":");                                                  \
-        at = put_json(cache, at, v);                                                               \
+        at = put_json(cache, at, v, IS_STABLE(stability));                                         \
     }
 
 char *record_json(struct stamp_cache *cache, char *at, const struct fw_connection *c,
@@ -258,13 +269,17 @@ char *record_json(struct stamp_cache *cache, char *at, const struct fw_connectio
 }
 
 static inline char *put_cell(struct stamp_cache *cache, char *at, const struct record_value *value,
+                             bool stable,
                              char *(*put_text)(char *at, const char *text, size_t length))
 {
     switch (value->kind) {
     case RECORD_NULL:
         return at;
     case RECORD_TEXT:
-        return put_text(at, value->text, value->length);
+        if (!stable)
+            return put_text(at, value->text, value->length);
+        memcpy(at, value->text, value->length);
+        return at + value->length;
     case RECORD_BOOLEAN:
         return json_bool(at, value->number != 0);
     case RECORD_TIME:
@@ -281,7 +296,7 @@ static inline char *put_cell(struct stamp_cache *cache, char *at, const struct r
     if (row++ >= first) {                                                                          \
         struct record_value value, *const v = &value;                                              \
         how;                                                                                       \
-        at = put_cell(cache, at, v, put_text);                                                     \
+        at = put_cell(cache, at, v, IS_STABLE(stability), put_text);                               \
         *at++ = separator;                                                                         \
     }
 

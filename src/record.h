@@ -62,7 +62,7 @@ char *record_value_text(struct stamp_cache *cache, char *at, const struct record
 /* The whole record at once, several times faster than value by value. At most RECORD_ROOM bytes.
  *   record_json   an object: {"v":1,...}
  *   record_cells  the values as text from the row `first` on, between separators; `put_text` copies
- *                 what may need an escape */
+ *                 text that may need an escape */
 enum { RECORD_ROOM = 8192 };
 char *record_json(struct stamp_cache *cache, char *at, const struct fw_connection *connection,
                   fw_time origin);

@@ -11,7 +11,7 @@
 #include "record.h"
 #include "view.h"
 
-enum { ARROW_BYTES = 192 };
+enum { ARROW_BYTES = 192, FLAGS = 2 * FW_AE };
 
 /* What a line says of an arrow: the same whenever it is taken, but for rare proofs and causes. */
 struct arrow {
@@ -26,12 +26,14 @@ struct view {
     struct lines *lines;
     struct stamp_cache stamp;
     struct json_word states[FW_STATE_COUNT];
+    struct json_word flags[FLAGS];
     struct arrow arrows[2][FW_STATE_COUNT][FW_STATE_COUNT]; /* by endpoint, from, to */
 };
 
 static struct view *create(const struct view_options *options, struct out *out)
 {
     struct view *view = calloc(1, sizeof *view);
+    char flags[12];
 
     if (!view)
         return NULL;
@@ -39,6 +41,10 @@ static struct view *create(const struct view_options *options, struct out *out)
     view->out = out;
     for (size_t i = 0; i < FW_STATE_COUNT; i++)
         view->states[i] = json_word(fw_state_name((enum fw_state)i, FW_NAMES_RFC));
+    for (unsigned i = 0; i < FLAGS; i++) {
+        fw_flags_text((uint16_t)i, flags);
+        view->flags[i] = json_word(flags);
+    }
     view->lines = lines_create(options, out);
     if (view->lines)
         return view;
@@ -94,14 +100,11 @@ static char *put_when(struct view *view, char *at, fw_time time, uint64_t frame)
     return digits_u64(at, frame);
 }
 
-static char *put_flags(char *at, const struct fw_segment *segment)
+static char *put_flags(const struct view *view, char *at, const struct fw_segment *segment)
 {
-    char flags[12];
-
     if (!segment || segment->icmp != FW_ICMP_NONE)
         return json_null(at);
-    fw_flags_text(segment->flags, flags);
-    return put_word(at, flags);
+    return json_put_word(at, &view->flags[segment->flags % FLAGS]);
 }
 
 /* What the transitions of a step have in common. */
@@ -152,7 +155,7 @@ static char *put_transition(struct view *view, char *at, const struct fw_step *s
 {
     at = put_known_arrow(view, at, transition);
     at = JSON_LITERAL(at, ",\"flags\":");
-    at = put_flags(at, step->segment);
+    at = put_flags(view, at, step->segment);
     at = JSON_LITERAL(at, ",\"client_state\":");
     at = json_put_word(at, &view->states[transition->client_state]);
     at = JSON_LITERAL(at, ",\"server_state\":");
