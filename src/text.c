@@ -225,7 +225,7 @@ char *text_place(char *at, size_t used, size_t column, size_t under, size_t widt
                  size_t length)
 {
     enum { GAP = 2 };
-    const size_t columns = text_columns(note, length);
+    const size_t columns = width > 0 ? text_columns(note, length) : 0;
 
     if (length == 0)
         return at;
