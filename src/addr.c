@@ -1,6 +1,9 @@
 #include "addr.h"
 
+#include <endian.h>
 #include <string.h>
+
+#include "digits.h"
 
 /* ----------------------------------------------------------------------------------- compare -- */
 
@@ -192,69 +195,62 @@ bool addr_prefix_contains(const struct addr_prefix *prefix, const struct fw_endp
 
 /* -------------------------------------------------------------------------------------- text -- */
 
-static char *put_decimal(char *text, unsigned value)
-{
-    char digits[5];
-    int count = 0;
-    do
-        digits[count++] = (char)('0' + value % 10);
-    while ((value /= 10) != 0);
-    while (count > 0)
-        *text++ = digits[--count];
-    return text;
-}
+/* Each octet with its dot, in four bytes: a copy of four bytes needs no loop. */
+static const char octets[] =
+    "0.  1.  2.  3.  4.  5.  6.  7.  8.  9.  10. 11. 12. 13. 14. 15. 16. 17. 18. 19. "
+    "20. 21. 22. 23. 24. 25. 26. 27. 28. 29. 30. 31. 32. 33. 34. 35. 36. 37. 38. 39. "
+    "40. 41. 42. 43. 44. 45. 46. 47. 48. 49. 50. 51. 52. 53. 54. 55. 56. 57. 58. 59. "
+    "60. 61. 62. 63. 64. 65. 66. 67. 68. 69. 70. 71. 72. 73. 74. 75. 76. 77. 78. 79. "
+    "80. 81. 82. 83. 84. 85. 86. 87. 88. 89. 90. 91. 92. 93. 94. 95. 96. 97. 98. 99. "
+    "100.101.102.103.104.105.106.107.108.109.110.111.112.113.114.115.116.117.118.119."
+    "120.121.122.123.124.125.126.127.128.129.130.131.132.133.134.135.136.137.138.139."
+    "140.141.142.143.144.145.146.147.148.149.150.151.152.153.154.155.156.157.158.159."
+    "160.161.162.163.164.165.166.167.168.169.170.171.172.173.174.175.176.177.178.179."
+    "180.181.182.183.184.185.186.187.188.189.190.191.192.193.194.195.196.197.198.199."
+    "200.201.202.203.204.205.206.207.208.209.210.211.212.213.214.215.216.217.218.219."
+    "220.221.222.223.224.225.226.227.228.229.230.231.232.233.234.235.236.237.238.239."
+    "240.241.242.243.244.245.246.247.248.249.250.251.252.253.254.255.";
 
-/* As put_decimal() for 0 to 255, without a loop. */
-static char *put_octet(char *text, unsigned value)
-{
-    if (value >= 100) {
-        *text++ = (char)('0' + value / 100);
-        value %= 100;
-        *text++ = (char)('0' + value / 10);
-    } else if (value >= 10) {
-        *text++ = (char)('0' + value / 10);
-    }
-    *text++ = (char)('0' + value % 10);
-    return text;
-}
-
+/* Writes three bytes behind the end too. */
 static char *put_ipv4(char *text, const uint8_t addr[4])
 {
-    for (int i = 0; i < 3; i++) {
-        text = put_octet(text, addr[i]);
-        *text++ = '.';
+    for (int i = 0; i < 4; i++) {
+        memcpy(text, &octets[4 * addr[i]], 4);
+        text += 2 + (addr[i] >= 10) + (addr[i] >= 100);
     }
-    return put_octet(text, addr[3]);
+    return text - 1; /* the last dot */
 }
 
-static char *put_group(char *text, unsigned value)
+/* Up to four hexadecimal digits without leading zeros. Writes four bytes, whatever it needs. */
+static char *put_group(char *text, uint32_t value)
 {
-    static const char hex[] = "0123456789abcdef";
-    if (value >= 0x1000)
-        *text++ = hex[value >> 12];
-    if (value >= 0x100)
-        *text++ = hex[value >> 8 & 15];
-    if (value >= 0x10)
-        *text++ = hex[value >> 4 & 15];
-    *text++ = hex[value & 15];
-    return text;
+    /* a digit a byte, the first in the lowest */
+    const uint32_t digits =
+        value >> 12 | (value & 0xf00) | (value & 0xf0) << 12 | (value & 0xf) << 24;
+    const uint32_t letters = (digits + 0x06060606) >> 4 & 0x01010101;
+    const uint32_t ascii = digits + 0x30303030 + letters * ('a' - '0' - 10);
+    const unsigned count = 1 + (value >= 0x10) + (value >= 0x100) + (value >= 0x1000);
+    const uint32_t word = htole32(ascii >> 8 * (4 - count));
+
+    memcpy(text, &word, sizeof word);
+    return text + count;
 }
 
-/* The longest run of at least two zero groups, the first of equals (RFC 5952 section 4.2). */
+static uint32_t group_at(const uint8_t addr[16], int i)
+{
+    return (uint32_t)(addr[2 * i] << 8 | addr[2 * i + 1]);
+}
+
+/* The longest run of at least two zero groups, the first of equals (RFC 5952 section 4.2); start 8
+ * if there is none. */
 static void find_zeros(const uint8_t addr[16], int *start, int *count)
 {
-    *start = -1;
-    *count = 1;
-    for (int i = 0; i < 8; i++) {
-        int run = 0;
-        while (i + run < 8 && addr[2 * (i + run)] == 0 && addr[2 * (i + run) + 1] == 0)
-            run++;
-        if (run > *count) {
-            *start = i;
-            *count = run;
-        }
-        i += run;
-    }
+    unsigned begins = 0; /* groups at which *count groups of zeros begin */
+    for (int i = 0; i < 8; i++)
+        begins |= (unsigned)(group_at(addr, i) == 0) << i;
+    for (*count = 1; begins & begins >> 1; ++*count)
+        begins &= begins >> 1;
+    *start = *count > 1 ? __builtin_ctz(begins) : 8;
 }
 
 static char *put_ipv6(char *text, const uint8_t addr[16])
@@ -275,7 +271,7 @@ static char *put_ipv6(char *text, const uint8_t addr[16])
         }
         if (i > 0)
             *text++ = ':';
-        text = put_group(text, (unsigned)(addr[2 * i] << 8 | addr[2 * i + 1]));
+        text = put_group(text, group_at(addr, i));
     }
     if (groups == 6) {
         *text++ = ':';
@@ -306,7 +302,7 @@ size_t fw_endpoint_text(const struct fw_endpoint *endpoint, char text[54])
     if (endpoint->family == FW_IPV6)
         *end++ = ']';
     *end++ = ':';
-    end = put_decimal(end, endpoint->port);
+    end = digits_u64(end, endpoint->port);
     *end = '\0';
     return (size_t)(end - text);
 }

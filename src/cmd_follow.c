@@ -372,6 +372,7 @@ static int follow_packets(struct follow *follow)
     struct run_result result;
     const fw_time started = wall_clock(NULL);
 
+    follow->out->behind = run.threads > 1;
     make_tracker_options(follow, view, &run.tracker);
     follow->progress.enabled =
         follow->surroundings->stderr_is_terminal && !run.live && !progress_disturbs(follow, view);

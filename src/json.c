@@ -25,10 +25,21 @@ static char *escape(char *at, uint32_t code)
     }
 }
 
+/* ASCII that stands for itself. */
+static bool is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 char *json_string(char *at, const char *text, size_t length)
 {
     *at++ = '"';
     while (length > 0) {
+        if (is_plain(*text)) {
+            *at++ = *text++;
+            length--;
+            continue;
+        }
         uint32_t code;
         const size_t size = utf8_next(text, length, &code);
         if (code == UINT32_MAX) {

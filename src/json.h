@@ -32,6 +32,26 @@ static inline char *json_plain(char *at, const char *text, size_t length)
     return at;
 }
 
+/* A short word of ours with its quotes, of at most 13 bytes: copied in one move of fixed size. */
+struct json_word {
+    char text[15];
+    uint8_t length;
+};
+
+static inline struct json_word json_word(const char *text)
+{
+    struct json_word word = { .length = (uint8_t)(strlen(text) + 2) };
+    json_plain(word.text, text, strlen(text));
+    return word;
+}
+
+/* Writes 16 bytes, whatever it needs. */
+static inline char *json_put_word(char *at, const struct json_word *word)
+{
+    memcpy(at, word, sizeof *word);
+    return at + word->length;
+}
+
 static inline char *json_bool(char *at, bool value)
 {
     return value ? JSON_LITERAL(at, "true") : JSON_LITERAL(at, "false");

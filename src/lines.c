@@ -21,6 +21,7 @@ struct lines {
     struct out *out;
     bool held;     /* until the connection ends */
     bool asks_now; /* as each step finds it */
+    bool fixed;    /* who the connection is between decides: need not be described */
     char scratch[LINES_ROOM];
     char *log; /* held lines, oldest first */
     size_t used, size;
@@ -37,8 +38,8 @@ struct lines *lines_create(const struct view_options *options, struct out *out)
         return NULL;
     lines->options = options;
     lines->out = out;
-    lines->asks_now =
-        options->selection && (options->live || selection_is_fixed(options->selection));
+    lines->fixed = options->selection && selection_is_fixed(options->selection);
+    lines->asks_now = options->selection && (options->live || lines->fixed);
     lines->held = options->selection && !lines->asks_now;
     lines->sweep_at = FIRST_SWEEP_BYTES;
     return lines;
@@ -59,7 +60,10 @@ bool lines_want(const struct lines *lines, const struct fw_step *step)
 
     if (!lines->asks_now)
         return true;
-    fw_step_connection(step, &connection);
+    if (lines->fixed)
+        connection.identity = *step->identity;
+    else
+        fw_step_connection(step, &connection);
     return selection_match(lines->options->selection, &connection);
 }
 

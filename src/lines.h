@@ -15,8 +15,9 @@
 #include "out.h"
 #include "view.h"
 
-/* Room of one call of lines_begin(): one line, or several. */
-enum { LINES_ROOM = 4096 };
+/* Room of one call of lines_begin(): a line, or all lines of a step, which has at most 12
+ * transitions. */
+enum { LINES_ROOM = 12 * 1024 };
 
 struct lines;
 

@@ -4,11 +4,14 @@
 
 #include "digits.h"
 #include "interop.h"
+#include "json.h"
 
 static void set_text(struct record_value *value, const char *text)
 {
     value->kind = text && text[0] ? RECORD_TEXT : RECORD_NULL;
+    value->number = 0;
     value->text = text;
+    value->length = text ? strlen(text) : 0;
 }
 
 static void set_integer(struct record_value *value, uint64_t number)
@@ -61,9 +64,9 @@ static void set_state(struct record_value *value, enum fw_state state)
 
 static void set_path(struct record_value *value, uint64_t path)
 {
-    fw_path_text(path, value->room, sizeof value->room);
     value->kind = RECORD_TEXT; /* an empty path is known to be empty */
     value->text = value->room;
+    value->length = fw_path_text(path, value->room, sizeof value->room);
 }
 
 static void set_tunnel(struct record_value *value, const struct fw_scope *scope)
@@ -187,11 +190,9 @@ char *record_value_text(struct stamp_cache *cache, char *at, const struct record
     switch (value->kind) {
     case RECORD_NULL:
         return at;
-    case RECORD_TEXT: {
-        const size_t length = strnlen(value->text, sizeof value->room);
-        memcpy(at, value->text, length);
-        return at + length;
-    }
+    case RECORD_TEXT:
+        memcpy(at, value->text, value->length);
+        return at + value->length;
     case RECORD_INTEGER:
         return digits_i64(at, value->number);
     case RECORD_BOOLEAN: {
@@ -207,6 +208,109 @@ char *record_value_text(struct stamp_cache *cache, char *at, const struct record
     }
     return at;
 }
+
+/* ---------------------------------------------------------------------------- a whole record -- */
+
+/* One copy of this code for all numbers. */
+static __attribute__((noinline)) char *put_digits(char *at, int64_t number)
+{
+    return digits_i64(at, number);
+}
+
+/* Most of them are a single digit. */
+static inline char *put_integer(char *at, int64_t number)
+{
+    if (number < 0 || number > 9)
+        return put_digits(at, number);
+    *at++ = (char)('0' + number);
+    return at;
+}
+
+/* Stable text is names, numbers and addresses of ours: no quotes, no controls, no separators. */
+#define IS_STABLE(stability) (strcmp(RECORD_##stability, RECORD_STABLE) == 0)
+
+static inline char *put_json(struct stamp_cache *cache, char *at, const struct record_value *value,
+                             bool stable)
+{
+    switch (value->kind) {
+    case RECORD_NULL:
+        return json_null(at);
+    case RECORD_TEXT:
+        return stable ? json_plain(at, value->text, value->length)
+                      : json_string(at, value->text, value->length);
+    case RECORD_BOOLEAN:
+        return json_bool(at, value->number != 0);
+    case RECORD_TIME:
+        return json_time(cache, at, value->number);
+    case RECORD_INTEGER:
+        return put_integer(at, value->number);
+    case RECORD_SECONDS:
+        return stamp_seconds(at, value->number);
+    }
+    return at;
+}
+
+#define PUT_JSON(name, kind_of, unit, stability, how)                                              \
+    {                                                                                              \
+        struct record_value value, *const v = &value;                                              \
+        how;                                                                                       \
+        at = JSON_LITERAL(at, ",\"" #name "\":");                                                  \
+        at = put_json(cache, at, v, IS_STABLE(stability));                                         \
+    }
+
+char *record_json(struct stamp_cache *cache, char *at, const struct fw_connection *c,
+                  fw_time origin)
+{
+    char *const start = at;
+    RECORD_FIELDS(PUT_JSON)
+    *start = '{'; /* where the first comma is */
+    *at++ = '}';
+    return at;
+}
+
+static inline char *put_cell(struct stamp_cache *cache, char *at, const struct record_value *value,
+                             bool stable,
+                             char *(*put_text)(char *at, const char *text, size_t length))
+{
+    switch (value->kind) {
+    case RECORD_NULL:
+        return at;
+    case RECORD_TEXT:
+        if (!stable)
+            return put_text(at, value->text, value->length);
+        memcpy(at, value->text, value->length);
+        return at + value->length;
+    case RECORD_BOOLEAN:
+        return json_bool(at, value->number != 0);
+    case RECORD_TIME:
+        return stamp_rfc3339(cache, at, value->number);
+    case RECORD_INTEGER:
+        return put_integer(at, value->number);
+    case RECORD_SECONDS:
+        return stamp_seconds(at, value->number);
+    }
+    return at;
+}
+
+#define PUT_CELL(name, kind_of, unit, stability, how)                                              \
+    if (row++ >= first) {                                                                          \
+        struct record_value value, *const v = &value;                                              \
+        how;                                                                                       \
+        at = put_cell(cache, at, v, IS_STABLE(stability), put_text);                               \
+        *at++ = separator;                                                                         \
+    }
+
+char *record_cells(struct stamp_cache *cache, char *at, const struct fw_connection *c,
+                   fw_time origin, size_t first, char separator,
+                   char *(*put_text)(char *at, const char *text, size_t length))
+{
+    size_t row = 0;
+    RECORD_FIELDS(PUT_CELL)
+    return at - 1; /* no separator behind the last */
+}
+
+/* -------------------------------------------------------------------------------- parts of it --
+ */
 
 const char *record_tunnel_text(const struct fw_scope *scope, char text[32])
 {

@@ -23,6 +23,7 @@ struct record_value {
     enum record_kind kind;
     int64_t number;   /* all but NULL and TEXT */
     const char *text; /* TEXT: static, or `room`, or of the connection */
+    size_t length;    /* of the text */
     char room[256];
 };
 
@@ -57,6 +58,17 @@ const char *record_kind_name(enum record_kind kind);
 /* The value as text, without quotes, nothing for NULL: what CSV has. At most sizeof value->room, no
  * NUL. Returns the end. */
 char *record_value_text(struct stamp_cache *cache, char *at, const struct record_value *value);
+
+/* The whole record at once, several times faster than value by value. At most RECORD_ROOM bytes.
+ *   record_json   an object: {"v":1,...}
+ *   record_cells  the values as text from the row `first` on, between separators; `put_text` copies
+ *                 text that may need an escape */
+enum { RECORD_ROOM = 8192 };
+char *record_json(struct stamp_cache *cache, char *at, const struct fw_connection *connection,
+                  fw_time origin);
+char *record_cells(struct stamp_cache *cache, char *at, const struct fw_connection *connection,
+                   fw_time origin, size_t first, char separator,
+                   char *(*put_text)(char *at, const char *text, size_t length));
 
 /* "vxlan:42" or, where there is no number, "ipip"; NULL without a tunnel. `text` lends the room. */
 const char *record_tunnel_text(const struct fw_scope *scope, char text[32]);

@@ -7,6 +7,12 @@ static int64_t floor_div(int64_t value, int64_t by)
     return value / by - (value % by < 0);
 }
 
+/* The first second of the range begins before it. */
+static uint32_t nanosecond_of(fw_time time, int64_t second)
+{
+    return (uint32_t)((uint64_t)time - (uint64_t)second * (uint64_t)FW_SECOND);
+}
+
 struct stamp stamp_of(fw_time time)
 {
     const int64_t seconds = floor_div(time, FW_SECOND);
@@ -32,32 +38,40 @@ struct stamp stamp_of(fw_time time)
         .hour = of_day / 3600,
         .minute = of_day / 60 % 60,
         .second = of_day % 60,
-        .nanosecond = (uint32_t)(time - seconds * FW_SECOND),
+        .nanosecond = nanosecond_of(time, seconds),
     };
+}
+
+/* What comes before the nanoseconds. */
+static void put_second(char text[32], fw_time time)
+{
+    const struct stamp stamp = stamp_of(time);
+    char *end = digits_fixed(text, (uint64_t)stamp.year, 4);
+
+    *end++ = '-';
+    end = digits_fixed(end, stamp.month, 2);
+    *end++ = '-';
+    end = digits_fixed(end, stamp.day, 2);
+    *end++ = 'T';
+    end = digits_fixed(end, stamp.hour, 2);
+    *end++ = ':';
+    end = digits_fixed(end, stamp.minute, 2);
+    *end++ = ':';
+    end = digits_fixed(end, stamp.second, 2);
+    *end++ = '.';
 }
 
 char *stamp_rfc3339(struct stamp_cache *cache, char *at, fw_time time)
 {
     const int64_t second = floor_div(time, FW_SECOND);
+    const size_t slot = (size_t)second % 8;
 
-    if (cache->text[0] == '\0' || cache->second != second) {
-        const struct stamp stamp = stamp_of(time);
-        char *end = digits_fixed(cache->text, (uint64_t)stamp.year, 4);
-        *end++ = '-';
-        end = digits_fixed(end, stamp.month, 2);
-        *end++ = '-';
-        end = digits_fixed(end, stamp.day, 2);
-        *end++ = 'T';
-        end = digits_fixed(end, stamp.hour, 2);
-        *end++ = ':';
-        end = digits_fixed(end, stamp.minute, 2);
-        *end++ = ':';
-        end = digits_fixed(end, stamp.second, 2);
-        *end++ = '.';
-        cache->second = second;
+    if (cache->last[slot].text[0] == '\0' || cache->last[slot].second != second) {
+        put_second(cache->last[slot].text, time);
+        cache->last[slot].second = second;
     }
-    memcpy(at, cache->text, 20);
-    at = digits_fixed(at + 20, (uint64_t)time - (uint64_t)second * (uint64_t)FW_SECOND, 9);
+    memcpy(at, cache->last[slot].text, 20);
+    at = digits_nine(at + 20, nanosecond_of(time, second));
     *at++ = 'Z';
     return at;
 }
@@ -72,5 +86,5 @@ char *stamp_seconds(char *at, int64_t ns)
     }
     at = digits_u64(at, magnitude / (uint64_t)FW_SECOND);
     *at++ = '.';
-    return digits_fixed(at, magnitude % (uint64_t)FW_SECOND, 9);
+    return digits_nine(at, (uint32_t)(magnitude % (uint64_t)FW_SECOND));
 }

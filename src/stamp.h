@@ -25,19 +25,22 @@ static inline int64_t stamp_since(fw_time later, fw_time earlier)
     return ns;
 }
 
-/* The last second that was written: packets come in order, so it is nearly always the same. Zeroed
- * at first. */
+/* The last seconds that were written: packets come in order, so it is nearly always one of them.
+ * Zeroed at first. */
 struct stamp_cache {
-    int64_t second;
-    char text[32]; /* "2024-01-31T12:00:00", empty at first */
+    struct {
+        int64_t second;
+        char text[32]; /* "2024-01-31T12:00:00.", empty at first */
+    } last[8];         /* by second, modulo 8 */
 };
 
+/* Room that each of them needs. */
 enum { STAMP_BYTES = 36 };
 
-/* "2024-01-31T12:00:00.000000000Z" (RFC 3339), at most STAMP_BYTES, no NUL. Returns the end. */
+/* "2024-01-31T12:00:00.000000000Z" (RFC 3339), no NUL. Returns the end. */
 char *stamp_rfc3339(struct stamp_cache *cache, char *at, fw_time time);
 
-/* Seconds with nine decimals, "1.104000000" or "-0.000000001"; at most 21 bytes, no NUL. */
+/* Seconds with nine decimals, "1.104000000" or "-0.000000001"; no NUL. */
 char *stamp_seconds(char *at, int64_t ns);
 
 #endif

@@ -101,7 +101,6 @@ unsigned text_time_width(enum time_style style, bool micros)
 /* Seconds with `decimals` decimals, cut like tcpdump's: a packet never seems later than it was. */
 static char *put_seconds(char *at, int64_t ns, unsigned decimals)
 {
-    static const uint32_t cut[] = { [3] = 1000000, [6] = 1000, [9] = 1 };
     uint64_t magnitude = (uint64_t)ns;
 
     if (ns < 0) {
@@ -110,7 +109,7 @@ static char *put_seconds(char *at, int64_t ns, unsigned decimals)
     }
     at = digits_u64(at, magnitude / (uint64_t)FW_SECOND);
     *at++ = '.';
-    return digits_fixed(at, magnitude % (uint64_t)FW_SECOND / cut[decimals], decimals);
+    return digits_nine(at, (uint32_t)(magnitude % (uint64_t)FW_SECOND)) - 9 + decimals;
 }
 
 /* "2024-01-31 12:00:00.000000", of which TIME_CLOCK has the second word. */
@@ -226,7 +225,7 @@ char *text_place(char *at, size_t used, size_t column, size_t under, size_t widt
                  size_t length)
 {
     enum { GAP = 2 };
-    const size_t columns = text_columns(note, length);
+    const size_t columns = width > 0 ? text_columns(note, length) : 0;
 
     if (length == 0)
         return at;

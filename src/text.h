@@ -26,6 +26,19 @@ static inline char *text_put(char *at, const char *text)
     return at + length;
 }
 
+/* A word of at most 15 bytes with its length: copied in one move of fixed size. */
+struct text_word {
+    char text[15];
+    uint8_t length;
+};
+
+/* Writes 16 bytes, whatever it needs. */
+static inline char *text_put_word(char *at, const struct text_word *word)
+{
+    memcpy(at, word, sizeof *word);
+    return at + word->length;
+}
+
 /* ----------------------------------------------------------------------------------- numbers -- */
 
 enum { TEXT_NUMBER_BYTES = 32 };

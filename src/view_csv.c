@@ -11,8 +11,6 @@
 #include "text.h"
 #include "view.h"
 
-enum { RECORD_BYTES = 4096 };
-
 struct view {
     const struct view_options *options;
     struct out *out;
@@ -52,7 +50,7 @@ static void on_end(void *context, const struct fw_connection *connection)
     if (view->options->quiet || !selection_match(view->options->selection, connection))
         return;
     begin(view);
-    out_commit(view->out, view->record(view, out_reserve(view->out, RECORD_BYTES), connection));
+    out_commit(view->out, view->record(view, out_reserve(view->out, RECORD_ROOM), connection));
 }
 
 static void finish(struct view *view, const struct summary *summary)
@@ -117,22 +115,6 @@ static char *put_tsv(char *at, const char *text, size_t length)
     return at;
 }
 
-static char *put_fields(struct view *view, char *at, const struct fw_connection *connection,
-                        char separator, char *(*put)(char *at, const char *text, size_t length))
-{
-    char text[sizeof((struct record_value *)0)->room];
-    struct record_value value;
-
-    for (size_t i = FIRST_FIELD; i < record_field_count; i++) {
-        record_fields[i].get(connection, view->options->first_time, &value);
-        if (i > FIRST_FIELD)
-            *at++ = separator;
-        const char *end = record_value_text(&view->stamp, text, &value);
-        at = put(at, text, (size_t)(end - text));
-    }
-    return at;
-}
-
 static void csv_header(struct view *view)
 {
     names_header(view, ',', "\r\n");
@@ -140,7 +122,8 @@ static void csv_header(struct view *view)
 
 static char *csv_record(struct view *view, char *at, const struct fw_connection *connection)
 {
-    at = put_fields(view, at, connection, ',', put_csv);
+    at = record_cells(&view->stamp, at, connection, view->options->first_time, FIRST_FIELD, ',',
+                      put_csv);
     return TEXT_LITERAL(at, "\r\n");
 }
 
@@ -151,7 +134,8 @@ static void tsv_header(struct view *view)
 
 static char *tsv_record(struct view *view, char *at, const struct fw_connection *connection)
 {
-    at = put_fields(view, at, connection, '\t', put_tsv);
+    at = record_cells(&view->stamp, at, connection, view->options->first_time, FIRST_FIELD, '\t',
+                      put_tsv);
     return TEXT_LITERAL(at, "\n");
 }
 
@@ -233,7 +217,7 @@ static char *put_micros(char *at, int64_t ns)
     }
     at = digits_u64(at, magnitude / (uint64_t)FW_SECOND);
     *at++ = '.';
-    return digits_fixed(at, magnitude % (uint64_t)FW_SECOND / 1000, 6);
+    return digits_nine(at, (uint32_t)(magnitude % (uint64_t)FW_SECOND)) - 3;
 }
 
 static char *put_endpoint(char *at, const struct fw_endpoint *endpoint)

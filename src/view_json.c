@@ -11,21 +11,40 @@
 #include "record.h"
 #include "view.h"
 
+enum { ARROW_BYTES = 192, FLAGS = 2 * FW_AE };
+
+/* What a line says of an arrow: the same whenever it is taken, but for rare proofs and causes. */
+struct arrow {
+    struct fw_transition taken; /* how, the last time */
+    size_t length;              /* 0: never */
+    char text[ARROW_BYTES];
+};
+
 struct view {
     const struct view_options *options;
     struct out *out;
     struct lines *lines;
     struct stamp_cache stamp;
+    struct json_word states[FW_STATE_COUNT];
+    struct json_word flags[FLAGS];
+    struct arrow arrows[2][FW_STATE_COUNT][FW_STATE_COUNT]; /* by endpoint, from, to */
 };
 
 static struct view *create(const struct view_options *options, struct out *out)
 {
     struct view *view = calloc(1, sizeof *view);
+    char flags[12];
 
     if (!view)
         return NULL;
     view->options = options;
     view->out = out;
+    for (size_t i = 0; i < FW_STATE_COUNT; i++)
+        view->states[i] = json_word(fw_state_name((enum fw_state)i, FW_NAMES_RFC));
+    for (unsigned i = 0; i < FLAGS; i++) {
+        fw_flags_text((uint16_t)i, flags);
+        view->flags[i] = json_word(flags);
+    }
     view->lines = lines_create(options, out);
     if (view->lines)
         return view;
@@ -50,12 +69,6 @@ static char *put_endpoint(char *at, const struct fw_endpoint *endpoint)
     at += fw_addr_text(endpoint, at);
     *at++ = '"';
     return at;
-}
-
-static char *put_state(char *at, enum fw_state state)
-{
-    const char *name = fw_state_name(state, FW_NAMES_RFC);
-    return json_plain(at, name, strlen(name));
 }
 
 static char *put_word(char *at, const char *word)
@@ -87,40 +100,66 @@ static char *put_when(struct view *view, char *at, fw_time time, uint64_t frame)
     return digits_u64(at, frame);
 }
 
-static char *put_flags(char *at, const struct fw_segment *segment)
+static char *put_flags(const struct view *view, char *at, const struct fw_segment *segment)
 {
-    char flags[12];
-
     if (!segment || segment->icmp != FW_ICMP_NONE)
         return json_null(at);
-    fw_flags_text(segment->flags, flags);
-    return put_word(at, flags);
+    return json_put_word(at, &view->flags[segment->flags % FLAGS]);
 }
 
-static char *put_transition(struct view *view, char *at, const struct fw_step *step,
-                            const struct fw_transition *transition)
+/* What the transitions of a step have in common. */
+static char *put_step(struct view *view, char *at, const struct fw_step *step)
 {
     at = JSON_LITERAL(at, "{\"v\":1,\"type\":\"transition\"");
     at = put_when(view, at, step->time, step->frame);
-    at = put_identity(at, step->identity);
+    return put_identity(at, step->identity);
+}
+
+static char *put_arrow(const struct view *view, char *at, const struct fw_transition *transition)
+{
     at = JSON_LITERAL(at, ",\"endpoint\":");
     at = put_word(at, fw_side_name(transition->endpoint));
     at = JSON_LITERAL(at, ",\"from\":");
-    at = put_state(at, transition->from);
+    at = json_put_word(at, &view->states[transition->from]);
     at = JSON_LITERAL(at, ",\"to\":");
-    at = put_state(at, transition->to);
+    at = json_put_word(at, &view->states[transition->to]);
     at = JSON_LITERAL(at, ",\"proof\":");
     at = put_word(at, fw_proof_name(transition->proof));
     at = JSON_LITERAL(at, ",\"corrected\":");
     at = json_bool(at, transition->corrected);
     at = JSON_LITERAL(at, ",\"cause\":");
-    at = json_text(at, transition->cause);
+    return json_text(at, transition->cause);
+}
+
+static char *put_known_arrow(struct view *view, char *at, const struct fw_transition *transition)
+{
+    struct arrow *arrow = &view->arrows[transition->endpoint][transition->from][transition->to];
+
+    if (arrow->length > 0 && arrow->taken.cause == transition->cause &&
+        arrow->taken.proof == transition->proof &&
+        arrow->taken.corrected == transition->corrected) {
+        memcpy(at, arrow->text, ARROW_BYTES);
+        return at + arrow->length;
+    }
+    char *const end = put_arrow(view, at, transition);
+    if (end - at <= ARROW_BYTES) {
+        arrow->taken = *transition;
+        arrow->length = (size_t)(end - at);
+        memcpy(arrow->text, at, arrow->length);
+    }
+    return end;
+}
+
+static char *put_transition(struct view *view, char *at, const struct fw_step *step,
+                            const struct fw_transition *transition)
+{
+    at = put_known_arrow(view, at, transition);
     at = JSON_LITERAL(at, ",\"flags\":");
-    at = put_flags(at, step->segment);
+    at = put_flags(view, at, step->segment);
     at = JSON_LITERAL(at, ",\"client_state\":");
-    at = put_state(at, transition->client_state);
+    at = json_put_word(at, &view->states[transition->client_state]);
     at = JSON_LITERAL(at, ",\"server_state\":");
-    at = put_state(at, transition->server_state);
+    at = json_put_word(at, &view->states[transition->server_state]);
     at = JSON_LITERAL(at, ",\"in_state_ns\":");
     at = json_duration(at, transition->in_state_ns);
     return JSON_LITERAL(at, "}\n");
@@ -132,48 +171,21 @@ static void on_step(void *context, const struct fw_step *step)
 
     if (view->options->quiet || !lines_want(view->lines, step))
         return;
+    char *const first = lines_begin(view->lines);
+    char *at = put_step(view, first, step);
+    const size_t common = (size_t)(at - first);
     for (size_t i = 0; i < step->count; i++) {
-        char *at = lines_begin(view->lines);
+        if (i > 0) {
+            memcpy(at, first, common);
+            at += common;
+        }
         at = put_transition(view, at, step, &step->transitions[i]);
-        lines_end(view->lines, step->identity->id, at);
     }
+    lines_end(view->lines, step->identity->id, at);
 }
 
 /* ---------------------------------------------------------------------------------- connection --
  */
-
-static char *put_value(struct stamp_cache *cache, char *at, const struct record_value *value)
-{
-    switch (value->kind) {
-    case RECORD_NULL:
-        return json_null(at);
-    case RECORD_TEXT:
-        return json_string(at, value->text, strnlen(value->text, sizeof value->room));
-    case RECORD_BOOLEAN:
-        return json_bool(at, value->number != 0);
-    case RECORD_TIME:
-        return json_time(cache, at, value->number);
-    case RECORD_INTEGER:
-    case RECORD_SECONDS:
-        return record_value_text(cache, at, value);
-    }
-    return at;
-}
-
-static char *put_connection(struct view *view, char *at, const struct fw_connection *connection)
-{
-    for (size_t i = 0; i < record_field_count; i++) {
-        const struct record_field *field = &record_fields[i];
-        struct record_value value;
-
-        field->get(connection, view->options->first_time, &value);
-        *at++ = i == 0 ? '{' : ',';
-        at = json_plain(at, field->name, field->name_length);
-        *at++ = ':';
-        at = put_value(&view->stamp, at, &value);
-    }
-    return JSON_LITERAL(at, "}\n");
-}
 
 static void on_end(void *context, const struct fw_connection *connection)
 {
@@ -183,7 +195,8 @@ static void on_end(void *context, const struct fw_connection *connection)
         return;
     if (lines_decide(view->lines, connection)) {
         char *at = lines_begin(view->lines);
-        at = put_connection(view, at, connection);
+        at = record_json(&view->stamp, at, connection, view->options->first_time);
+        *at++ = '\n';
         lines_end(view->lines, connection->identity.id, at);
     }
 }

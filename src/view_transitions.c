@@ -33,6 +33,11 @@ struct recent {
     uint64_t id, line;
 };
 
+/* How sure a state is: text_state(). */
+enum mark { MARK_NONE, MARK_INFERRED, MARK_TIMED, MARK_COUNT };
+
+enum { FLAGS = 2 * FW_AE };
+
 struct view {
     const struct view_options *options;
     struct out *out;
@@ -42,6 +47,8 @@ struct view {
     uint64_t line;
     unsigned conn_width, frame_width;
     bool any;
+    struct text_word states[MARK_COUNT][FW_STATE_COUNT];
+    struct text_word flags[FLAGS]; /* as wide as their column */
 };
 
 static struct view *create(const struct view_options *options, struct out *out)
@@ -114,24 +121,43 @@ static void print_header(struct view *view)
     out_commit(view->out, at);
 }
 
+static char *put_packet_kind(char *at, const char *kind)
+{
+    char *const end = text_put(at, kind);
+    return text_pad(end, (size_t)(end - at), PACKET_WIDTH);
+}
+
+/* What lines are made of: in a table, since every line needs it. */
+static void make_words(struct view *view)
+{
+    for (unsigned i = 0; i < MARK_COUNT * FW_STATE_COUNT; i++) {
+        const enum mark mark = (enum mark)(i / FW_STATE_COUNT);
+        const enum fw_state state = (enum fw_state)(i % FW_STATE_COUNT);
+        struct text_word *word = &view->states[mark][state];
+        const char *end = text_state(word->text, state, mark == MARK_INFERRED, mark == MARK_TIMED,
+                                     view->options->names);
+        word->length = (uint8_t)(end - word->text);
+    }
+    for (unsigned i = 0; i < FLAGS; i++) {
+        char letters[12];
+        fw_flags_text((uint16_t)i, letters);
+        view->flags[i].length =
+            (uint8_t)(put_packet_kind(view->flags[i].text, letters) - view->flags[i].text);
+    }
+}
+
 /* The flags and the direction; an ICMP error travels towards the sender of what it quotes. */
-static char *put_packet(char *at, const struct fw_step *step, bool utf8)
+static char *put_packet(const struct view *view, char *at, const struct fw_step *step)
 {
     const struct fw_segment *segment = step->segment;
-    const bool icmp = segment && segment->icmp != FW_ICMP_NONE;
-    char flags[12] = "timer";
+    const bool utf8 = view->options->utf8;
 
-    if (icmp)
-        memcpy(flags, "icmp", 5);
-    else if (segment)
-        fw_flags_text(segment->flags, flags);
-
-    char *const start = at;
-    at = text_put(at, flags);
-    at = text_pad(at, (size_t)(at - start), PACKET_WIDTH);
-    if (segment)
-        return text_arrow(at, (step->from == FW_CLIENT) != icmp, utf8);
-    return text_pad(at, 0, text_arrow_width(utf8));
+    if (!segment)
+        return text_pad(put_packet_kind(at, "timer"), 0, text_arrow_width(utf8));
+    if (segment->icmp != FW_ICMP_NONE)
+        return text_arrow(put_packet_kind(at, "icmp"), step->from != FW_CLIENT, utf8);
+    at = text_put_word(at, &view->flags[segment->flags % FLAGS]);
+    return text_arrow(at, step->from == FW_CLIENT, utf8);
 }
 
 static bool has_moved(const struct fw_step *step, enum fw_side side)
@@ -143,20 +169,23 @@ static bool has_moved(const struct fw_step *step, enum fw_side side)
 }
 
 /* Bold where this packet changed it, dim otherwise. Returns the end; *columns is what it takes. */
-static char *put_state(char *at, const struct view_options *options, const struct fw_step *step,
+static char *put_state(const struct view *view, char *at, const struct fw_step *step,
                        enum fw_side side, size_t *columns)
 {
+    const bool color = view->options->color;
     const bool client = side == FW_CLIENT;
     const enum fw_state state = client ? step->client_state : step->server_state;
     const bool inferred = client ? step->client_inferred : step->server_inferred;
     const bool timed = client ? step->client_timed : step->server_timed;
     const enum text_style style = has_moved(step, side) ? TEXT_BOLD : TEXT_DIM;
 
-    at = text_begin(at, style, options->color);
-    char *const start = at;
-    at = text_state(at, state, inferred, timed, options->names);
-    *columns = (size_t)(at - start);
-    return text_end(at, style, options->color);
+    const enum mark mark = inferred ? MARK_INFERRED : timed ? MARK_TIMED : MARK_NONE;
+    const struct text_word *word = &view->states[mark][state];
+
+    *columns = word->length;
+    at = text_begin(at, style, color);
+    at = text_put_word(at, word);
+    return text_end(at, style, color);
 }
 
 /* -------------------------------------------------------------------------------------- the note
@@ -192,13 +221,31 @@ static char *put_note(struct view *view, char *at, const struct fw_step *step)
     return at;
 }
 
+/* Behind the states, which begin at column `states`; `used` columns are taken. */
+static char *place_note(struct view *view, char *at, const struct fw_step *step, size_t states,
+                        size_t used)
+{
+    const size_t column = states + 2 * STATE_WIDTH;
+    char note[2 * TEXT_ENDPOINT_BYTES + WORDS_BYTES];
+
+    if (view->options->width > 0) {
+        const char *end = put_note(view, note, step);
+        return text_place(at, used, column, states, view->options->width, note,
+                          (size_t)(end - note));
+    }
+    /* Everything fits: no need to have it elsewhere first. */
+    char *const start = text_pad(at, used, column);
+    char *const end = put_note(view, start, step);
+    return end > start ? end : at;
+}
+
 /* -------------------------------------------------------------------------------------- the line
  * -- */
 
 static char *put_line(struct view *view, char *at, const struct fw_step *step)
 {
     const struct view_options *options = view->options;
-    char number[24], note[2 * TEXT_ENDPOINT_BYTES + WORDS_BYTES];
+    char number[24];
     size_t client_columns, server_columns, column = 0;
 
     view->clock.style = options->time_style;
@@ -218,16 +265,14 @@ static char *put_line(struct view *view, char *at, const struct fw_step *step)
         at = put_gap(at);
         column += view->frame_width + GAP;
     }
-    at = put_packet(at, step, options->utf8);
+    at = put_packet(view, at, step);
     at = TEXT_LITERAL(at, "   ");
     column += PACKET_WIDTH + text_arrow_width(options->utf8) + 3;
 
-    at = put_state(at, options, step, FW_CLIENT, &client_columns);
+    at = put_state(view, at, step, FW_CLIENT, &client_columns);
     at = text_pad(at, client_columns, STATE_WIDTH);
-    at = put_state(at, options, step, FW_SERVER, &server_columns);
-    const char *note_end = put_note(view, note, step);
-    at = text_place(at, column + STATE_WIDTH + server_columns, column + 2 * STATE_WIDTH, column,
-                    options->width, note, (size_t)(note_end - note));
+    at = put_state(view, at, step, FW_SERVER, &server_columns);
+    at = place_note(view, at, step, column, column + STATE_WIDTH + server_columns);
     *at++ = '\n';
     return at;
 }
@@ -239,6 +284,7 @@ static void on_step(void *context, const struct fw_step *step)
     if (!lines_want(view->lines, step))
         return;
     if (!view->any) {
+        make_words(view);
         print_header(view);
         view->any = true;
     }

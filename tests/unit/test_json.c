@@ -2,7 +2,6 @@
 
 #include "unit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char *string(const char *text)
@@ -65,22 +64,6 @@ START_TEST(scalars_are_written_as_json_has_them)
 }
 END_TEST
 
-START_TEST(digits_of_every_length_are_right)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < 20; i++) {
-        char expected[32], text[32];
-        snprintf(expected, sizeof expected, "%llu", (unsigned long long)value);
-        *digits_u64(text, value) = '\0';
-        ck_assert_str_eq(text, expected);
-        value = value * 10 + (uint64_t)(i % 9) + 1;
-    }
-    char text[32];
-    *digits_fixed(text, 42, 5) = '\0';
-    ck_assert_str_eq(text, "00042");
-}
-END_TEST
-
 int main(void)
 {
     const TTest *const tests[] = {
@@ -89,7 +72,6 @@ int main(void)
         a_nul_within_the_length_is_escaped,
         what_is_not_utf8_becomes_the_replacement_character,
         scalars_are_written_as_json_has_them,
-        digits_of_every_length_are_right,
     };
     return UNIT_RUN("json", tests);
 }

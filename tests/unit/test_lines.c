@@ -106,7 +106,7 @@ START_TEST(addresses_are_asked_about_at_once)
 {
     struct lines *lines = begin(true, true);
     const struct fw_connection connection = { .identity.id = 3 };
-    const struct fw_step step = { .internal = &connection };
+    const struct fw_step step = { .identity = &connection.identity, .internal = &connection };
     ck_assert(lines_want(lines, &step));
     write_line(lines, 3, "three\n");
     ck_assert_str_eq(written(), "three\n");

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -152,13 +154,83 @@ START_TEST(a_nonblocking_descriptor_is_waited_for)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------- written behind --
+ */
+
+START_TEST(what_is_written_behind_comes_in_order_and_whole)
+{
+    enum { LINES = 200000 };
+    struct out out;
+    const int fd = memfd_create("out", 0);
+    ck_assert_int_eq(out_init(&out, fd, 0), 0);
+    out.behind = true;
+    for (uint64_t i = 0; i < LINES; i++) {
+        out_u64(&out, i);
+        out_char(&out, '\n');
+    }
+    out_finish(&out);
+    FILE *file = fdopen(fd, "r");
+    rewind(file);
+    for (uint64_t i = 0; i < LINES; i++) {
+        ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
+        ck_assert_uint_eq(strtoull(text, NULL, 10), i);
+    }
+    ck_assert_ptr_null(fgets(text, sizeof text, file));
+    fclose(file);
+}
+END_TEST
+
+START_TEST(a_flush_waits_for_what_is_written_behind)
+{
+    struct out out;
+    off_t length = 0;
+    const int fd = memfd_create("out", 0);
+    ck_assert_int_eq(out_init(&out, fd, 0), 0);
+    out.behind = true;
+    for (int i = 0; i < 50; i++) {
+        out_pad(&out, 'x', 40000);
+        length += 40000;
+        out_flush(&out);
+        ck_assert_int_eq(lseek(fd, 0, SEEK_END), length);
+    }
+    out_finish(&out);
+    close(fd);
+}
+END_TEST
+
+START_TEST(failures_behind_are_told)
+{
+    struct out out;
+    int ends[2];
+    signal(SIGPIPE, SIG_IGN);
+    ck_assert_int_eq(pipe(ends), 0);
+    close(ends[0]);
+    ck_assert_int_eq(out_init(&out, ends[1], 0), 0);
+    out.behind = true;
+    out_pad(&out, 'x', 1 << 20);
+    ck_assert(out.closed);
+    ck_assert_int_eq(out.error, 0);
+    out_finish(&out);
+    close(ends[1]);
+
+    ck_assert_int_eq(out_init(&out, open("/dev/full", O_WRONLY), 0), 0);
+    out.behind = true;
+    out_pad(&out, 'x', 1 << 20);
+    ck_assert(!out.closed);
+    ck_assert_int_eq(out.error, ENOSPC);
+    close(out.fd);
+    out_finish(&out);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        nothing_is_written_before_a_flush,      a_line_buffered_block_ends_with_each_line,
-        text_longer_than_a_block_arrives_whole, reserved_room_is_always_there,
-        a_reader_that_has_gone_is_not_an_error, another_failure_keeps_its_errno,
-        a_nonblocking_descriptor_is_waited_for,
+        nothing_is_written_before_a_flush,        a_line_buffered_block_ends_with_each_line,
+        text_longer_than_a_block_arrives_whole,   reserved_room_is_always_there,
+        a_reader_that_has_gone_is_not_an_error,   another_failure_keeps_its_errno,
+        a_nonblocking_descriptor_is_waited_for,   what_is_written_behind_comes_in_order_and_whole,
+        a_flush_waits_for_what_is_written_behind, failures_behind_are_told,
     };
     return UNIT_RUN("out", tests);
 }

@@ -2,6 +2,7 @@
 
 #include "unit.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +113,79 @@ START_TEST(a_tunnel_is_named_with_its_number)
 }
 END_TEST
 
+static char *upper_case(char *at, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        *at++ = (char)toupper((unsigned char)text[i]);
+    return at;
+}
+
+/* Extremes: the longest values, damaged times, a text that needs escapes. */
+static void make_extreme_connection(void)
+{
+    make_connection();
+    memset(connection.identity.client.addr, 0xff, 16);
+    connection.identity.client.family = FW_IPV6;
+    connection.identity.id = UINT64_MAX;
+    connection.first_time = INT64_MIN;
+    connection.last_time = INT64_MAX;
+    connection.client_path = connection.server_path = UINT64_C(0x4444444444444444);
+    connection.handshake_ns = INT64_MAX;
+    connection.bytes[FW_CLIENT] = INT64_MAX;
+    connection.mss[FW_SERVER] = UINT16_MAX;
+    connection.cause = "\"quoted\"";
+    strcpy(connection.zeek_history, "ShADadfF");
+    connection.identity.scope = (struct fw_scope){ UINT32_MAX, 4095, FW_TUNNEL_GENEVE };
+}
+
+static void check_whole_record(void)
+{
+    char json[RECORD_ROOM], cells[RECORD_ROOM], expected_cells[RECORD_ROOM];
+    struct stamp_cache cache = { 0 };
+    const char *at = json;
+    char *cell = expected_cells;
+
+    *record_json(&cache, json, &connection, origin) = '\0';
+    *record_cells(&cache, cells, &connection, origin, 2, '|', upper_case) = '\0';
+    for (size_t i = 0; i < record_field_count; i++) {
+        const struct record_field *field = &record_fields[i];
+        char expected[RECORD_ROOM];
+        const char *text = value(field->name);
+        struct record_value known;
+        field->get(&connection, origin, &known);
+        const bool quoted = known.kind == RECORD_TEXT || known.kind == RECORD_TIME;
+        const bool escaped = strcmp(field->name, "cause") == 0 && known.kind == RECORD_TEXT;
+        const int length = snprintf(expected, sizeof expected, "%c\"%s\":%s%s%s", i ? ',' : '{',
+                                    field->name, quoted ? "\"" : "",
+                                    known.kind == RECORD_NULL ? "null"
+                                    : escaped                 ? "\\\"quoted\\\""
+                                                              : text,
+                                    quoted ? "\"" : "");
+        ck_assert_msg(strncmp(at, expected, (size_t)length) == 0, "%s: %.99s", expected, at);
+        at += length;
+        if (i < 2)
+            continue;
+        if (i > 2)
+            *cell++ = '|';
+        if (known.kind == RECORD_TEXT && strcmp(field->stability, RECORD_STABLE) != 0)
+            cell = upper_case(cell, text, strlen(text));
+        else
+            cell = stpcpy(cell, text);
+    }
+    *cell = '\0';
+    ck_assert_str_eq(at, "}");
+    ck_assert_str_eq(cells, expected_cells);
+}
+
+START_TEST(a_whole_record_is_its_values)
+{
+    make_connection();
+    check_whole_record();
+    make_extreme_connection();
+    check_whole_record();
+}
+END_TEST
+
 START_TEST(no_key_stands_twice)
 {
     for (size_t i = 0; i < record_field_count; i++)
@@ -184,11 +258,9 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        keys_are_found_by_their_whole_name,
-        values_are_those_of_the_connection,
-        what_is_not_known_is_null,
-        a_tunnel_is_named_with_its_number,
-        no_key_stands_twice,
+        keys_are_found_by_their_whole_name,  values_are_those_of_the_connection,
+        what_is_not_known_is_null,           a_tunnel_is_named_with_its_number,
+        a_whole_record_is_its_values,        no_key_stands_twice,
         the_documentation_has_the_same_keys,
     };
     return UNIT_RUN("record", tests);
