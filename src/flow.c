@@ -38,6 +38,29 @@ static void free_huge(void *memory, size_t bytes)
         munmap(memory, bytes);
 }
 
+/* How much may be taken; a budget may be part of another. */
+struct budget {
+    struct budget *whole;
+    size_t most; /* 0: no limit */
+    size_t taken;
+};
+
+static bool budget_take(struct budget *budget, size_t bytes, bool anyway)
+{
+    for (struct budget *part = budget; part && !anyway; part = part->whole)
+        if (part->most > 0 && part->taken + bytes > part->most)
+            return false;
+    for (struct budget *part = budget; part; part = part->whole)
+        part->taken += bytes;
+    return true;
+}
+
+static void budget_give(struct budget *budget, size_t bytes)
+{
+    for (; budget; budget = budget->whole)
+        budget->taken -= bytes;
+}
+
 enum { CHUNK_BYTES = 64 * 1024, SMALL_CHUNKS = 64 };
 
 /* Packed bodies go into the pool of the next size. */
@@ -50,6 +73,7 @@ enum {
 struct chunk {
     struct chunk *next;
     size_t slot_count, bytes;
+    bool huge;
     _Alignas(64) char slots[]; /* of pool->slot_bytes each */
 };
 
@@ -57,12 +81,14 @@ struct chunk {
  * first, then large. */
 struct pool {
     size_t slot_bytes;
-    size_t blank_bytes; /* of a slot that was never taken are zero */
+    size_t blank_bytes;  /* of a slot that was never taken are zero */
+    size_t beside_bytes; /* that a taken slot needs elsewhere */
+    size_t chunk_bytes;  /* of a small chunk */
+    struct budget *budget;
     void *free;
     struct chunk *chunks;
     size_t chunk_count;
-    size_t bytes;    /* of all chunks */
-    bool only_small; /* chunks */
+    size_t bytes; /* of all chunks */
 };
 
 static void *slot_of(const struct pool *pool, struct chunk *chunk, size_t index)
@@ -70,26 +96,34 @@ static void *slot_of(const struct pool *pool, struct chunk *chunk, size_t index)
     return chunk->slots + index * pool->slot_bytes;
 }
 
-static bool pool_grow(struct pool *pool)
+static bool pool_add_chunk(struct pool *pool, size_t bytes, bool huge)
 {
-    const bool large = !pool->only_small && pool->chunk_count >= SMALL_CHUNKS;
-    const size_t bytes = large ? HUGE_PAGE_BYTES : CHUNK_BYTES;
-    struct chunk *chunk = large ? alloc_huge(bytes) : aligned_alloc(_Alignof(struct chunk), bytes);
-    if (!chunk)
+    const size_t slot_count = (bytes - sizeof(struct chunk)) / pool->slot_bytes;
+    const bool first = pool->chunk_count == 0; /* is always granted */
+    if (!budget_take(pool->budget, bytes + slot_count * pool->beside_bytes, first))
         return false;
-    chunk->next = pool->chunks;
-    chunk->bytes = bytes;
-    chunk->slot_count = (bytes - sizeof(*chunk)) / pool->slot_bytes;
+    struct chunk *chunk = huge ? alloc_huge(bytes) : aligned_alloc(_Alignof(struct chunk), bytes);
+    if (!chunk) {
+        budget_give(pool->budget, bytes + slot_count * pool->beside_bytes);
+        return false;
+    }
+    *chunk = (struct chunk){ pool->chunks, slot_count, bytes, huge };
     pool->chunks = chunk;
     pool->chunk_count++;
     pool->bytes += bytes;
-    for (size_t i = chunk->slot_count; i-- > 0;) {
+    for (size_t i = slot_count; i-- > 0;) {
         void *slot = slot_of(pool, chunk, i);
         memset(slot, 0, pool->blank_bytes);
         memcpy(slot, &pool->free, sizeof(pool->free));
         pool->free = slot;
     }
     return true;
+}
+
+static bool pool_grow(struct pool *pool)
+{
+    return (pool->chunk_count >= SMALL_CHUNKS && pool_add_chunk(pool, HUGE_PAGE_BYTES, true)) ||
+           pool_add_chunk(pool, pool->chunk_bytes, false);
 }
 
 static void *pool_take(struct pool *pool)
@@ -112,10 +146,11 @@ static void pool_clear(struct pool *pool)
     while (pool->chunks) {
         struct chunk *chunk = pool->chunks;
         pool->chunks = chunk->next;
-        if (chunk->bytes == CHUNK_BYTES)
-            free(chunk);
-        else
+        budget_give(pool->budget, chunk->bytes + chunk->slot_count * pool->beside_bytes);
+        if (chunk->huge)
             free_huge(chunk, chunk->bytes);
+        else
+            free(chunk);
     }
     pool->free = NULL;
     pool->chunk_count = pool->bytes = 0;
@@ -155,7 +190,9 @@ struct flow_table {
     uint64_t hash_key[2];
     unsigned first_buckets_log2; /* of a shard's table when it is made */
     char *first_buckets;         /* of all shards, one after the other; NULL: from the heap */
-    bool interop, whole;
+    bool interop;
+    enum flow_refusal refused;
+    struct budget all, small, ipv4_entries; /* small: all but bodies */
 };
 
 static size_t first_buckets_bytes(const struct flow_table *table)
@@ -193,8 +230,6 @@ static void free_for_hash(const struct flow_table *table, void *memory)
 #undef HASH_INITIAL_NUM_BUCKETS_LOG2
 #define HASH_INITIAL_NUM_BUCKETS_LOG2 first_buckets_log2
 #define HASH_INITIAL_NUM_BUCKETS      (1u << first_buckets_log2)
-#undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 5
 
 /* The table may have been made, grown or freed. */
 static void update_shard(struct shard *shard)
@@ -205,27 +240,72 @@ static void update_shard(struct shard *shard)
     shard->bucket_mask = hashed ? hashed->num_buckets - 1 : 0;
 }
 
+/* Whoever fills the table with attempts leaves room for bodies; and in entries of IPv4, which one
+ * of IPv6 does not fit into, for those. */
+static void share_memory(struct flow_table *table, size_t most)
+{
+    table->small.whole = &table->all;
+    table->ipv4_entries.whole = &table->small;
+    table->all.most = most;
+    table->small.most = most / 4 * 3;
+    table->ipv4_entries.most = most / 16 * 9;
+}
+
+static void init_pool(struct flow_table *table, struct pool *pool, struct budget *budget,
+                      size_t slot_bytes)
+{
+    enum { CHUNKS = 256, FEWEST_BYTES = 4096 };
+    const size_t most = table->all.most;
+    pool->slot_bytes = slot_bytes;
+    pool->budget = budget;
+    pool->chunk_bytes = CHUNK_BYTES;
+    while (most > 0 && pool->chunk_bytes > FEWEST_BYTES && pool->chunk_bytes * CHUNKS > most)
+        pool->chunk_bytes /= 2;
+}
+
 struct flow_table *flow_table_create(const struct flow_table_options *options)
 {
-    enum { FEWEST_BUCKETS_LOG2 = 4 };
+    enum { FEWEST_BUCKETS_LOG2 = 4, MOST_BUCKETS_EACH = 4 };
     struct flow_table *table = calloc(1, sizeof(*table));
     if (!table)
         return NULL;
     memcpy(table->hash_key, options->hash_key, sizeof(table->hash_key));
     table->interop = options->interop;
-    table->whole = options->whole;
-    table->ipv4.only_small = table->ipv6.only_small = table->bodies.only_small = options->whole;
-    table->ipv4.slot_bytes = offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4;
-    table->ipv6.slot_bytes = sizeof(struct flow);
+    share_memory(table, options->max_bytes);
+    init_pool(table, &table->ipv4, &table->ipv4_entries,
+              offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4);
+    init_pool(table, &table->ipv6, &table->small, sizeof(struct flow));
     table->ipv4.blank_bytes = table->ipv6.blank_bytes = offsetof(struct flow, key);
-    table->bodies.slot_bytes = sizeof(struct flow_body);
-    table->syns.slot_bytes = sizeof(struct flow_syn);
+    table->ipv4.beside_bytes = table->ipv6.beside_bytes =
+        MOST_BUCKETS_EACH * sizeof(UT_hash_bucket);
+    init_pool(table, &table->bodies, &table->all, sizeof(struct flow_body));
+    if (table->interop)
+        table->bodies.beside_bytes = sizeof(struct interop) + FLOW_MALLOC_BYTES;
+    init_pool(table, &table->syns, &table->small, sizeof(struct flow_syn));
     for (size_t i = 0; i < PACKED_POOLS; i++)
-        table->packed[i].slot_bytes = (i + 1) * PACKED_STEP;
+        init_pool(table, &table->packed[i], &table->small, (i + 1) * PACKED_STEP);
     table->first_buckets_log2 = FEWEST_BUCKETS_LOG2;
     for (size_t i = 0; i < SHARDS; i++)
         update_shard(&table->shards[i]);
     return table;
+}
+
+void flow_expect(struct flow_table *table, uint64_t count)
+{
+    enum { MOST_BUCKETS_LOG2 = 16, LEAST_SHARE = 16 };
+    const size_t most = table->all.most;
+    if (table->adds > 0 || table->first_buckets)
+        return;
+    while (table->first_buckets_log2 < MOST_BUCKETS_LOG2 &&
+           (uint64_t)SHARDS << (table->first_buckets_log2 + 1) <= count &&
+           (most == 0 || 2 * SHARDS * first_buckets_bytes(table) < most / LEAST_SHARE))
+        table->first_buckets_log2++;
+    const size_t bytes = SHARDS * first_buckets_bytes(table);
+    if (bytes < HUGE_PAGE_BYTES)
+        return;
+    table->first_buckets = alloc_huge(bytes);
+    if (table->first_buckets)
+        budget_take(&table->all, bytes, true);
 }
 
 static void release_body(struct flow_table *table, struct flow_body *body)
@@ -233,20 +313,6 @@ static void release_body(struct flow_table *table, struct flow_body *body)
     free(body->held);
     free(body->interop);
     pool_give(&table->bodies, body);
-}
-
-void flow_expect(struct flow_table *table, uint64_t count)
-{
-    enum { MOST_BUCKETS_LOG2 = 16 };
-    if (table->adds > 0 || table->first_buckets || table->whole)
-        return;
-    while (table->first_buckets_log2 < MOST_BUCKETS_LOG2 &&
-           (uint64_t)SHARDS << (table->first_buckets_log2 + 1) <= count)
-        table->first_buckets_log2++;
-    const size_t bytes = SHARDS * first_buckets_bytes(table);
-    if (bytes < HUGE_PAGE_BYTES)
-        return;
-    table->first_buckets = alloc_huge(bytes);
 }
 
 static struct pool *packed_pool(struct flow_table *table, size_t bytes)
@@ -497,9 +563,24 @@ static struct flow_body *take_body(struct flow_table *table)
     return body;
 }
 
-static struct pool *pool_of(struct flow_table *table, const struct flow_key *key)
+static struct pool *pool_of(struct flow_table *table, const struct flow *flow)
 {
-    return key->family == FW_IPV4 ? &table->ipv4 : &table->ipv6;
+    return flow->wide ? &table->ipv6 : &table->ipv4;
+}
+
+static struct flow *take_entry(struct flow_table *table, const struct flow_key *key)
+{
+    const bool ipv4 = key->family == FW_IPV4;
+    struct flow *flow = ipv4 ? pool_take(&table->ipv4) : NULL;
+    const bool wide = !flow;
+    if (wide)
+        flow = pool_take(&table->ipv6);
+    if (!flow)
+        return NULL;
+    memset(flow, 0, offsetof(struct flow, key));
+    memcpy(&flow->key, key, flow_key_bytes(key));
+    flow->wide = wide;
+    return flow;
 }
 
 static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
@@ -515,23 +596,28 @@ static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
                       fw_time now)
 {
-    struct flow *flow = pool_take(pool_of(table, key));
+    struct flow *flow = take_entry(table, key);
+    table->refused = FLOW_NO_ENTRY;
     if (!flow)
         return NULL;
-    memset(flow, 0, offsetof(struct flow, key));
-    memcpy(&flow->key, key, flow_key_bytes(key));
+    table->refused = FLOW_NO_BODY;
     flow->body = take_body(table);
     if (flow->body)
         flow->form = FLOW_WHOLE;
     if (!flow->body || !hash_add(table, flow, hash)) {
         release_content(table, flow);
-        pool_give(pool_of(table, key), flow);
+        pool_give(pool_of(table, flow), flow);
         return NULL;
     }
     table->count++;
     table->adds++;
     link_newest(table, flow, FLOW_OPEN, now);
     return flow;
+}
+
+enum flow_refusal flow_refused(const struct flow_table *table)
+{
+    return table->all.most > 0 ? table->refused : FLOW_NO_MEMORY;
 }
 
 void flow_remove(struct flow_table *table, struct flow *flow)
@@ -543,7 +629,7 @@ void flow_remove(struct flow_table *table, struct flow *flow)
     release_content(table, flow);
     table->count--;
     table->removes++;
-    pool_give(pool_of(table, &flow->key), flow);
+    pool_give(pool_of(table, flow), flow);
 }
 
 void flow_forget(struct flow_table *table, struct flow *flow)
@@ -572,6 +658,7 @@ void flow_clear(struct flow_table *table)
 int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn)
 {
     struct flow_body *body = take_body(table);
+    table->refused = FLOW_NO_BODY;
     if (!body)
         return -ENOMEM;
     if (flow->form == FLOW_PACKED)
@@ -586,7 +673,7 @@ int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *sy
 
 void flow_reduce(struct flow_table *table, struct flow *flow, const struct flow_syn *syn)
 {
-    struct flow_syn *kept = table->whole ? NULL : pool_take(&table->syns);
+    struct flow_syn *kept = pool_take(&table->syns);
     if (!kept)
         return;
     *kept = *syn;
@@ -599,8 +686,6 @@ void flow_reduce(struct flow_table *table, struct flow *flow, const struct flow_
 void flow_fold(struct flow_table *table, struct flow *flow)
 {
     uint8_t packed[FLOW_PACKED_MOST];
-    if (table->whole)
-        return;
     const size_t bytes = flow_pack(flow->body, packed);
     uint8_t *kept = pool_take(packed_pool(table, bytes));
     if (!kept)
@@ -627,7 +712,8 @@ size_t flow_memory_bytes(const struct flow_table *table)
         if (table->shards[i].flows)
             bytes +=
                 sizeof(UT_hash_table) + (table->shards[i].bucket_mask + 1) * sizeof(UT_hash_bucket);
-    return bytes + (table->interop ? flow_count(table) * sizeof(struct interop) : 0);
+    return bytes +
+           (table->interop ? table->count * (sizeof(struct interop) + FLOW_MALLOC_BYTES) : 0);
 }
 
 /* ---------------------------------------------------------------------------------------- order */

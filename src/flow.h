@@ -100,8 +100,9 @@ struct flow {
         uint8_t *packed;        /* FLOW_PACKED */
     };
     uint16_t packed_bytes;
-    uint8_t form : 4;  /* enum flow_form */
+    uint8_t form : 3;  /* enum flow_form */
     uint8_t queue : 4; /* enum flow_queue */
+    uint8_t wide : 1;  /* in a slot that has room for any key */
     bool client_is_low;
     struct flow_key key; /* the last: shorter for IPv4 */
 };
@@ -110,14 +111,18 @@ struct flow_table;
 
 struct flow_table_options {
     uint8_t hash_key[16];
-    bool interop; /* bodies carry a struct interop */
-    bool whole;   /* flows stay whole, so that what they take is foreseen */
+    bool interop;     /* bodies carry a struct interop */
+    size_t max_bytes; /* 0: no limit. FLOW_TABLE_BYTES and the first slots are always granted */
 };
+
+/* What malloc adds to what it gives. */
+#define FLOW_MALLOC_BYTES 16
+
+/* What a table takes at most beside its flows. */
+#define FLOW_TABLE_BYTES (96 * 1024)
 
 /* NULL without memory. */
 struct flow_table *flow_table_create(const struct flow_table_options *options);
-/* What a table of whole flows takes at most beside its flows. */
-#define FLOW_TABLE_BYTES (320 * 1024)
 
 /* So many flows are likely: room for their buckets, made before the first is added. */
 void flow_expect(struct flow_table *table, uint64_t count);
@@ -149,6 +154,12 @@ uint64_t flow_removes(const struct flow_table *table);
  * memory. */
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
                       fw_time now);
+
+/* Why flow_add() or flow_expand() could not. Short of an entry or a body, there is one again if
+ * others go. */
+enum flow_refusal { FLOW_NO_MEMORY, FLOW_NO_ENTRY, FLOW_NO_BODY };
+enum flow_refusal flow_refused(const struct flow_table *table);
+
 void flow_remove(struct flow_table *table, struct flow *flow);
 
 /* To end them all, quicker: each is forgotten, empty but still in its place, then the table cleared

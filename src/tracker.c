@@ -15,7 +15,6 @@ struct fw_tracker {
     fw_time last_time; /* of the last segment */
     fw_time due;       /* no clock runs out before */
     uint64_t next_id;
-    uint64_t max_connections;
     uint64_t max_held, held_count; /* attempts that wait for an answer; 0: no limit */
     uint64_t max_listeners;        /* 0: no limit */
     struct fw_tracker_counts counts;
@@ -35,26 +34,17 @@ void fw_tracker_defaults(struct fw_tracker_options *options)
     };
 }
 
-/* Shares the memory out: three quarters are for connections, the rest for what hangs on them. A
- * connection's own share is the most that it may take at any time: an entry of either family, a
- * body, labels, uthash's buckets (doubling leaves them half empty). malloc adds its own to a
- * listener, an attempt or labels. */
-static void limit_memory(struct fw_tracker *tracker)
+/* Shares the memory out: three quarters are for connections, the rest for what hangs on them, with
+ * what malloc adds. */
+static size_t limit_memory(struct fw_tracker *tracker)
 {
-    const struct fw_tracker_options *options = &tracker->options;
-    const uint64_t bytes = options->max_memory_bytes;
-    const size_t each = 2 * sizeof(struct flow) + sizeof(struct flow_body) +
-                        4 * sizeof(UT_hash_bucket) +
-                        (options->interop ? sizeof(struct interop) + 16 : 0);
-    tracker->max_connections = options->max_connections;
-    if (bytes == 0)
-        return;
+    const uint64_t bytes = tracker->options.max_memory_bytes;
     const uint64_t share = bytes / 4 * 3;
-    const uint64_t fit = share > FLOW_TABLE_BYTES ? (share - FLOW_TABLE_BYTES) / each : 0;
-    if (tracker->max_connections == 0 || fit < tracker->max_connections)
-        tracker->max_connections = fit > 0 ? fit : 1;
-    tracker->max_held = bytes / 8 / (sizeof(struct held) + 16) + 1;
+    if (bytes == 0)
+        return 0;
+    tracker->max_held = bytes / 8 / (sizeof(struct held) + FLOW_MALLOC_BYTES) + 1;
     tracker->max_listeners = bytes / 8 / FLOW_LISTENER_BYTES + 1;
+    return share > FLOW_TABLE_BYTES ? share - FLOW_TABLE_BYTES : 1;
 }
 
 struct fw_tracker *fw_tracker_create(const struct fw_tracker_options *options,
@@ -69,20 +59,19 @@ struct fw_tracker *fw_tracker_create(const struct fw_tracker_options *options,
     tracker->now = tracker->last_time = INT64_MIN;
     tracker->due = INT64_MAX;
     struct flow_table_options table = { .interop = options->interop,
-                                        .whole = options->max_memory_bytes > 0 };
+                                        .max_bytes = limit_memory(tracker) };
     memcpy(table.hash_key, options->hash_key, sizeof(table.hash_key));
     tracker->flows = flow_table_create(&table);
     if (!tracker->flows) {
         free(tracker);
         return NULL;
     }
-    limit_memory(tracker);
     return tracker;
 }
 
 void fw_tracker_expect(struct fw_tracker *tracker, uint64_t connections)
 {
-    const uint64_t most = tracker->max_connections;
+    const uint64_t most = tracker->options.max_connections;
     flow_expect(tracker->flows, most > 0 && most < connections ? most : connections);
 }
 
@@ -93,6 +82,8 @@ void fw_tracker_destroy(struct fw_tracker *tracker)
     flow_table_destroy(tracker->flows);
     free(tracker);
 }
+
+static bool make_room(struct fw_tracker *tracker, const struct flow *spare);
 
 /* ------------------------------------------------------------------------------------ lone SYNs */
 
@@ -164,8 +155,9 @@ static int make_whole(struct fw_tracker *tracker, struct flow *flow)
     if (flow->form == FLOW_WHOLE)
         return 0;
     const bool lone = flow->form == FLOW_LONE_SYN;
-    if (flow_expand(tracker->flows, flow, &syn) < 0)
-        return -ENOMEM;
+    while (flow_expand(tracker->flows, flow, &syn) < 0)
+        if (!make_room(tracker, flow))
+            return -ENOMEM;
     if (lone)
         replay(tracker, flow, &syn, flow->body);
     return 0;
@@ -557,8 +549,27 @@ void fw_tracker_advance(struct fw_tracker *tracker, fw_time now)
 
 /* ------------------------------------------------------------------------------------- eviction */
 
-/* Closed first, then half-open oldest first, then idle (states.md 35: evicted is not closed). */
-static void evict_one(struct fw_tracker *tracker)
+/* The next to go of a queue; `whole`: that has a body. NULL: none, or none that is found soon. */
+static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue, bool whole)
+{
+    enum { LOOKS = 64 };
+    struct flow *flow = flow_oldest(tracker->flows, queue);
+    for (int look = 0; flow && look < LOOKS; look++) {
+        if (queue == FLOW_OPEN && base_of(flow) > flow->queued) { /* was not idle since */
+            flow_enqueue(tracker->flows, flow, FLOW_OPEN, base_of(flow));
+            flow = flow_oldest(tracker->flows, FLOW_OPEN);
+        } else if (whole && flow->form != FLOW_WHOLE) {
+            flow = flow->newer;
+        } else {
+            return flow;
+        }
+    }
+    return whole ? NULL : flow;
+}
+
+/* Closed first, then half-open oldest first, then idle (states.md 35: evicted is not closed).
+ * `spare` stays. False: there is none to go. */
+static bool evict_one(struct fw_tracker *tracker, bool whole, const struct flow *spare)
 {
     static const struct {
         enum flow_queue queue;
@@ -572,23 +583,31 @@ static void evict_one(struct fw_tracker *tracker)
         { FLOW_FIN_WAIT_2, offsetof(struct fw_tracker_counts, evicted_idle) },
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
-    enum { LOOKS = 64 };
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        struct flow *flow = flow_oldest(tracker->flows, order[i].queue);
-        for (int look = 0;
-             flow && order[i].queue == FLOW_OPEN && look < LOOKS && base_of(flow) > flow->queued;
-             look++) {
-            flow_enqueue(tracker->flows, flow, FLOW_OPEN, base_of(flow));
-            flow = flow_oldest(tracker->flows, FLOW_OPEN);
-        }
-        if (!flow)
+        struct flow *flow = next_to_go(tracker, order[i].queue, whole);
+        if (!flow || flow == spare)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
         if (flow->form == FLOW_WHOLE)
             drop_held(tracker, flow);
         end_flow(tracker, flow, FW_END_EVICTED);
-        return;
+        return true;
     }
+    return false;
+}
+
+/* After flow_add() or flow_expand() failed: makes room for what was missing. False: cannot. */
+static bool make_room(struct fw_tracker *tracker, const struct flow *spare)
+{
+    switch (flow_refused(tracker->flows)) {
+    case FLOW_NO_ENTRY:
+        return evict_one(tracker, false, spare);
+    case FLOW_NO_BODY:
+        return evict_one(tracker, true, spare);
+    case FLOW_NO_MEMORY:
+        break;
+    }
+    return false;
 }
 
 /* ------------------------------------------------------------------------ taking one segment */
@@ -639,11 +658,13 @@ static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key
                                unsigned hash, bool from_low, const struct fw_segment *segment,
                                uint64_t id)
 {
-    if (tracker->max_connections > 0 && flow_count(tracker->flows) >= tracker->max_connections)
-        evict_one(tracker);
-    struct flow *flow = flow_add(tracker->flows, key, hash, tracker->now);
-    if (!flow)
-        return NULL;
+    if (tracker->options.max_connections > 0 &&
+        flow_count(tracker->flows) >= tracker->options.max_connections)
+        evict_one(tracker, false, NULL);
+    struct flow *flow;
+    while (!(flow = flow_add(tracker->flows, key, hash, tracker->now)))
+        if (!make_room(tracker, NULL))
+            return NULL;
     enum fw_dir_by dir_by;
     flow->client_is_low = from_low == (tcp_first_role(segment, &dir_by) == FW_CLIENT);
     flow->body->id = id ? id : ++tracker->next_id;

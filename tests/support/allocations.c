@@ -3,15 +3,22 @@
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 void __real_free(void *memory);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_munmap(void *memory, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void __wrap_free(void *memory);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+int __wrap_munmap(void *memory, size_t size);
 
 static size_t left = SIZE_MAX; /* allocations until they fail */
 static bool failed;
@@ -83,8 +90,28 @@ void *__wrap_realloc(void *old, size_t size)
     return count(__real_realloc(old, size));
 }
 
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return runs_out() ? NULL : count(__real_aligned_alloc(alignment, size));
+}
+
 void __wrap_free(void *memory)
 {
     discount(memory);
     __real_free(memory);
+}
+
+/* What is mapped counts for the peak from the next allocation on: until then it may be trimmed. */
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    void *memory = runs_out() ? MAP_FAILED : __real_mmap(at, size, protection, flags, fd, offset);
+
+    bytes += memory == MAP_FAILED ? 0 : (int64_t)size;
+    return memory;
+}
+
+int __wrap_munmap(void *memory, size_t size)
+{
+    bytes -= (int64_t)size;
+    return __real_munmap(memory, size);
 }

@@ -423,6 +423,27 @@ START_TEST(max_memory_is_held_against_a_flood_of_syns)
 }
 END_TEST
 
+/* A flood of spoofed SYNs takes nothing from what was open before it, or opens during it. */
+START_TEST(a_flood_under_max_memory_costs_no_open_connection)
+{
+    struct run run = run_with_defaults();
+
+    run.options.max_memory_bytes = 2 << 20;
+    run.now = FW_SECOND;
+    run.tracker = fw_tracker_create(&run.options, &no_hooks, NULL);
+    opens(&run, 1);
+    for (unsigned n = 100; n < 60000; n++) {
+        sends(&run, n, FW_CLIENT, FW_SYN, 0, 0);
+        if (n % 1000 == 0)
+            opens(&run, 100000 + n);
+    }
+    const struct fw_tracker_counts counts = counts_of(&run);
+    ck_assert_uint_gt(counts.evicted_half_open, 10000);
+    ck_assert_uint_eq(counts.evicted_idle, 0);
+    fw_tracker_destroy(run.tracker);
+}
+END_TEST
+
 START_TEST(max_memory_is_held_against_held_attempts)
 {
     struct run run = run_with_defaults();
@@ -875,6 +896,7 @@ int main(void)
         closed_go_first_then_half_open_then_idle_oldest_first,
         a_busy_connection_outlives_a_quiet_one,
         max_memory_is_held_against_a_flood_of_syns,
+        a_flood_under_max_memory_costs_no_open_connection,
         max_memory_is_held_against_held_attempts,
         max_memory_is_held_against_a_flood_of_listeners,
         memory_that_runs_out_is_an_error_and_no_exit,
