@@ -35,14 +35,10 @@ _Static_assert(FLOW_PACKED_MOST == ID_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 
 #define EXPECTED(X)                                                                                \
     X(last_frame, b->first_frame)                                                                  \
     X(tcp.last_time, b->tcp.first_time)                                                            \
-    X(tcp.timer_base, b->tcp.last_time)                                                            \
     X(tcp.syn_time, b->tcp.first_time)                                                             \
     X(tcp.first_syn_time, b->tcp.syn_time)                                                         \
     X(tcp.synack_time, b->tcp.syn_time)                                                            \
     X(tcp.established_time, b->tcp.synack_time)                                                    \
-    X(tcp.handshake_ns, tcp_elapsed(b->tcp.first_syn_time, b->tcp.established_time))               \
-    X(tcp.rtt_server_ns, tcp_elapsed(b->tcp.syn_time, b->tcp.synack_time))                         \
-    X(tcp.rtt_client_ns, tcp_elapsed(b->tcp.synack_time, b->tcp.established_time))                 \
     EXPECTED_OF_END(X, 0, 1)                                                                       \
     EXPECTED_OF_END(X, 1, 0)
 
@@ -85,7 +81,7 @@ static void relate(const struct flow_body *b, struct flow_body *image)
 #undef RELATE
     relate_acks(&image->tcp.end[FW_CLIENT], b->tcp.end[FW_CLIENT].last_ack);
     relate_acks(&image->tcp.end[FW_SERVER], b->tcp.end[FW_SERVER].last_ack);
-    if (!b->tcp.doubt.waits) /* what is left of an earlier one */
+    if (!b->tcp.in_doubt) /* what is left of an earlier one */
         memset(&image->tcp.doubt, 0, sizeof(image->tcp.doubt));
 }
 

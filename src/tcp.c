@@ -21,14 +21,10 @@ void tcp_init(struct tcp_connection *connection, const struct fw_segment *first)
     *connection = (struct tcp_connection){
         .first_time = first->time,
         .last_time = first->time,
-        .timer_base = first->time,
         .syn_time = INT64_MIN,
         .synack_time = INT64_MIN,
         .first_syn_time = INT64_MIN,
         .established_time = INT64_MIN,
-        .handshake_ns = -1,
-        .rtt_client_ns = -1,
-        .rtt_server_ns = -1,
         .open = FW_OPEN_NO_ANSWER,
     };
     end_init(&connection->end[FW_CLIENT]);
@@ -55,6 +51,7 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     };
     result->count = 0;
     result->note = FW_NOTE_NONE;
+    result->rewound = false;
     tcp_count_segment(step.sender, segment);
     if (segment->time > connection->last_time)
         connection->last_time = segment->time;
@@ -125,6 +122,7 @@ void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
     };
     result->count = 0;
     result->note = FW_NOTE_SYN_IN_WINDOW;
+    result->rewound = false;
     if (has(sender, END_RESTARTED) || !is_own_syn(sender, syn))
         return;
     if (sender->state != FW_CLOSED)
@@ -155,6 +153,7 @@ void tcp_icmp(struct tcp_connection *connection, enum fw_side from, const struct
     };
     result->count = 0;
     result->note = FW_NOTE_ICMP;
+    result->rewound = false;
     if (sender->state != FW_SYN_SENT || quoted->icmp == FW_ICMP_FRAGMENTATION_NEEDED ||
         before(quoted->seq, sender->iss) || after(quoted->seq, sender->nxt))
         return;
@@ -162,7 +161,7 @@ void tcp_icmp(struct tcp_connection *connection, enum fw_side from, const struct
                      fw_icmp_name((enum fw_icmp)quoted->icmp));
     connection->open = FW_OPEN_UNREACHABLE;
     connection->end_kind = FW_END_TIMER;
-    connection->cause = fw_icmp_name((enum fw_icmp)quoted->icmp);
+    connection->cause = (uint8_t)(TCP_CAUSE_ICMP + quoted->icmp);
 }
 
 bool tcp_is_over(const struct tcp_connection *connection)
@@ -177,7 +176,7 @@ enum tcp_timer tcp_timer(const struct tcp_connection *connection)
 {
     const enum fw_state client = (enum fw_state)connection->end[FW_CLIENT].state;
     const enum fw_state server = (enum fw_state)connection->end[FW_SERVER].state;
-    if (connection->doubt.waits)
+    if (connection->in_doubt)
         return TCP_TIMER_DOUBT;
     if (client == FW_TIME_WAIT || server == FW_TIME_WAIT)
         return TCP_TIMER_TIME_WAIT;
@@ -196,7 +195,7 @@ static void settle_doubt(struct step *step)
     struct tcp_connection *connection = step->connection;
     struct tcp_end *end = &connection->end[connection->doubt.end];
     step->now = connection->doubt.time;
-    connection->doubt.waits = false;
+    connection->in_doubt = false;
     if (!connection->doubt.by_rst) {
         tcp_prove(step, end, RCV_ACK_OF_FIN);
         return;
@@ -216,6 +215,7 @@ void tcp_timeout(struct tcp_connection *connection, enum tcp_timer timer, fw_tim
     struct step step = { .connection = connection, .result = result, .now = now };
     result->count = 0;
     result->note = FW_NOTE_NONE;
+    result->rewound = false;
     if (timer == TCP_TIMER_DOUBT) {
         settle_doubt(&step);
         return;

@@ -86,17 +86,18 @@ struct tcp_end {
     uint32_t rcv;    /* highest ACK number it sent: its own word for RCV.NXT */
     uint32_t window; /* last advertised, scaled */
     uint32_t facts;
-    uint8_t proved;      /* 1 << enum tcp_proof */
-    uint8_t state;       /* enum fw_state */
-    uint8_t alive_state; /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
-    uint8_t window_scale;
+    uint8_t proved;          /* 1 << enum tcp_proof */
+    uint8_t state;           /* enum fw_state */
+    uint8_t alive_state : 4; /* before it was CLOSED, END_RESTARTED, or of END_OUTLIVES */
+    uint8_t window_scale : 4;
+    uint8_t ack_count;  /* of `acks` */
     uint32_t ts_recent; /* TS.Recent that the peer holds of it (RFC 7323 section 4.3) */
     uint32_t ts_last;   /* last timestamp it sent */
     /* Identity of the last segment, to tell an exact duplicate. */
     uint32_t last_seq, last_ack, last_payload_bytes;
-    uint16_t last_ip_id, last_checksum, last_flags;
-    uint8_t path_length;
-    uint8_t ack_count; /* of `acks` */
+    uint16_t last_ip_id, last_checksum, last_flags : 9;
+    uint16_t path_length : 5;
+    uint16_t mss;
     uint32_t packets, data_packets;
     uint64_t bytes;
 
@@ -108,10 +109,24 @@ struct tcp_end {
     uint32_t pending_ack;
     uint32_t held_end; /* with END_HELD_: where the first segment ended that had that ACK */
     uint32_t retransmits;
-    fw_time since; /* when `state` was entered */
-    uint64_t path; /* 4 bits a state, first lowest */
-    uint16_t mss;
+    fw_time since;                      /* when `state` was entered */
+    uint64_t path;                      /* 4 bits a state, first lowest */
     uint16_t syns, synacks, fins, rsts; /* segments seen, saturating */
+};
+
+/* Why a connection went as it did. */
+enum tcp_cause {
+    TCP_CAUSE_NONE,
+    TCP_CAUSE_REFUSED,
+    TCP_CAUSE_RESET_AFTER_FIN,
+    TCP_CAUSE_DATA_AFTER_CLOSE,
+    TCP_CAUSE_RESET_IN_HANDSHAKE_BY_CLIENT,
+    TCP_CAUSE_RESET_IN_HANDSHAKE_BY_SERVER,
+    TCP_CAUSE_RESET_BY_CLIENT,
+    TCP_CAUSE_RESET_BY_SERVER,
+    TCP_CAUSE_ACCEPT_QUEUE_FULL,
+    TCP_CAUSE_ABANDONED,
+    TCP_CAUSE_ICMP, /* and beyond: with an enum fw_icmp added */
 };
 
 /* Something closes an end if it arrived as it should, and only the end can say: its next segment
@@ -123,29 +138,26 @@ struct tcp_doubt {
     uint64_t frame;
     uint32_t seq, ack;
     uint16_t flags;
-    uint8_t from; /* enum fw_side: who sent the frame */
-    uint8_t end;  /* enum fw_side: who is in doubt */
-    bool waits;
-    bool by_rst;  /* closed by a RST, else by the ACK of its FIN */
-    bool crossed; /* the end was heard again, perhaps of before */
+    uint8_t from;        /* enum fw_side: who sent the frame */
+    uint8_t end : 1;     /* enum fw_side: who is in doubt */
+    uint8_t by_rst : 1;  /* closed by a RST, else by the ACK of its FIN */
+    uint8_t crossed : 1; /* the end was heard again, perhaps of before */
 };
 
 struct tcp_connection {
     fw_time last_time;
-    fw_time timer_base;                        /* what the clock of tcp_timer() counts from */
     uint8_t open, end_kind, closed_by, dir_by; /* enums of finwait.h */
     bool midstream : 1, lossy : 1, fast_open : 1, simultaneous : 1, has_other_iss : 1;
-    bool synack_was_bad : 1;
-    struct tcp_end end[2]; /* by enum fw_side */
+    bool synack_was_bad : 1, in_doubt : 1; /* in_doubt: `doubt` waits to be settled */
+    uint8_t cause;                         /* enum tcp_cause */
+    struct tcp_end end[2];                 /* by enum fw_side */
     fw_time first_time;
-    fw_time syn_time;    /* the last SYN */
-    fw_time synack_time; /* the last SYN+ACK */
+    fw_time syn_time;    /* the last SYN of the handshake */
+    fw_time synack_time; /* the last SYN+ACK of it */
     fw_time first_syn_time;
     fw_time established_time;
-    int64_t handshake_ns, rtt_client_ns, rtt_server_ns;
-    const char *cause;
-    uint32_t other_iss; /* of a second SYN+ACK (states.md 7) */
-    struct tcp_doubt doubt;
+    struct tcp_doubt doubt; /* with in_doubt */
+    uint32_t other_iss;     /* of a second SYN+ACK (states.md 7) */
 };
 
 enum { TCP_MAX_TRANSITIONS = 12 };
@@ -155,6 +167,7 @@ struct tcp_result {
     struct fw_transition transitions[TCP_MAX_TRANSITIONS];
     size_t count;
     enum fw_note note;
+    bool rewound; /* the clock of tcp_timer() starts again */
 };
 
 /* Where a segment belongs that carries a SYN to a tuple already known. */

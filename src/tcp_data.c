@@ -143,7 +143,7 @@ static void send_fin(struct step *step)
     if (proved(sender, SND_FIN)) {
         tcp_note(step, FW_NOTE_RETRANSMISSION);
         if (receiver->state == FW_TIME_WAIT)
-            connection->timer_base = segment->time; /* RFC 9293 section 3.10.7.4: restart 2MSL */
+            step->result->rewound = true; /* RFC 9293 section 3.10.7.4: restart 2MSL */
         return;
     }
     sender->fin_seq = fin_seq;
@@ -421,7 +421,7 @@ bool tcp_take_ordinary(struct step *step)
     const bool acks_syn = has(receiver, END_HAS_ISS) && after(segment->ack, receiver->iss);
 
     if ((segment->flags & (FW_SYN | FW_FIN | FW_RST | FW_ACK)) != FW_ACK || !is_plain(sender) ||
-        !is_plain(receiver) || step->connection->doubt.waits || step->connection->has_other_iss ||
+        !is_plain(receiver) || step->connection->in_doubt || step->connection->has_other_iss ||
         step->connection->simultaneous)
         return false;
     if (segment->seq != sender->nxt || before(segment->seq, receiver->rcv) ||

@@ -50,6 +50,43 @@ static enum fw_state describe_state(const struct tcp_end *end)
     return end->alive_state == FW_TIME_WAIT ? FW_TIME_WAIT : FW_CLOSED;
 }
 
+/* Words for `cause` of a record; NULL: none. */
+static const char *describe_cause(const struct tcp_connection *connection)
+{
+    static const char *const words[TCP_CAUSE_ICMP] = {
+        [TCP_CAUSE_REFUSED] = "refused",
+        [TCP_CAUSE_RESET_AFTER_FIN] = "reset after FIN",
+        [TCP_CAUSE_DATA_AFTER_CLOSE] = "data after close",
+        [TCP_CAUSE_RESET_IN_HANDSHAKE_BY_CLIENT] = "reset by client in the handshake",
+        [TCP_CAUSE_RESET_IN_HANDSHAKE_BY_SERVER] = "reset by server in the handshake",
+        [TCP_CAUSE_RESET_BY_CLIENT] = "reset by client",
+        [TCP_CAUSE_RESET_BY_SERVER] = "reset by server",
+        [TCP_CAUSE_ACCEPT_QUEUE_FULL] = "accept queue full",
+        [TCP_CAUSE_ABANDONED] = "abandoned",
+    };
+    return connection->cause < TCP_CAUSE_ICMP
+               ? words[connection->cause]
+               : fw_icmp_name((enum fw_icmp)(connection->cause - TCP_CAUSE_ICMP));
+}
+
+/* How long the handshake took; -1: unknown. */
+static void describe_handshake(const struct tcp_connection *connection,
+                               struct fw_connection *record)
+{
+    const fw_time syn = connection->syn_time, synack = connection->synack_time;
+    const fw_time established = connection->established_time;
+    record->established_time = established;
+    record->handshake_ns = record->rtt_client_ns = record->rtt_server_ns = -1;
+    if (established == INT64_MIN)
+        return;
+    if (connection->first_syn_time != INT64_MIN)
+        record->handshake_ns = tcp_elapsed(connection->first_syn_time, established);
+    if (syn != INT64_MIN && synack >= syn) {
+        record->rtt_server_ns = tcp_elapsed(syn, synack);
+        record->rtt_client_ns = tcp_elapsed(synack, established);
+    }
+}
+
 void tcp_describe(const struct tcp_connection *connection, struct fw_connection *record)
 {
     const struct tcp_end *client = &connection->end[FW_CLIENT];
@@ -70,11 +107,8 @@ void tcp_describe(const struct tcp_connection *connection, struct fw_connection 
     record->end = describe_end(connection);
     record->closed_by = (enum fw_closed_by)connection->closed_by;
     record->dir_by = (enum fw_dir_by)connection->dir_by;
-    record->cause = connection->cause;
-    record->handshake_ns = connection->handshake_ns;
-    record->rtt_client_ns = connection->rtt_client_ns;
-    record->rtt_server_ns = connection->rtt_server_ns;
-    record->established_time = connection->established_time;
+    record->cause = describe_cause(connection);
+    describe_handshake(connection, record);
     record->midstream = connection->midstream;
     record->one_sided = (!has(client, END_SEEN) && has(server, END_HAS_RCV)) ||
                         (!has(server, END_SEEN) && has(client, END_HAS_RCV));

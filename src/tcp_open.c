@@ -48,13 +48,6 @@ void tcp_note_established(struct step *step)
         return;
     connection->open = FW_OPEN_COMPLETE;
     connection->established_time = step->now;
-    if (connection->first_syn_time != INT64_MIN)
-        connection->handshake_ns = tcp_elapsed(connection->first_syn_time, step->now);
-    if (connection->synack_time != INT64_MIN && connection->syn_time != INT64_MIN &&
-        connection->synack_time >= connection->syn_time) {
-        connection->rtt_server_ns = tcp_elapsed(connection->syn_time, connection->synack_time);
-        connection->rtt_client_ns = tcp_elapsed(connection->synack_time, step->now);
-    }
 }
 
 void tcp_take_syn(struct step *step)
@@ -95,7 +88,10 @@ void tcp_take_syn(struct step *step)
         connection->fast_open = segment->payload_bytes > 0;
     tcp_remember_syn_options(sender, segment);
     sender->window = segment->window_raw;
-    connection->syn_time = connection->timer_base = segment->time;
+    step->result->rewound = true;
+    if (connection->established_time != INT64_MIN)
+        return;
+    connection->syn_time = segment->time;
     if (connection->first_syn_time == INT64_MIN)
         connection->first_syn_time = segment->time;
 }
@@ -113,7 +109,7 @@ static void take_back_ack_of_syn(struct step *step)
     unprove(sender, RCV_ACK_OF_SYN);
     tcp_change_state(step, sender, FW_SYN_RECEIVED, FW_PROOF_SEGMENT, true,
                      "sent SYN+ACK again: the ACK did not arrive");
-    step->connection->cause = "accept queue full";
+    step->connection->cause = TCP_CAUSE_ACCEPT_QUEUE_FULL;
 }
 
 static void infer_client_syn(struct step *step, struct tcp_end *client, uint32_t ack)
@@ -171,7 +167,7 @@ void tcp_take_syn_ack(struct step *step)
         if (sender->state == FW_CLOSED) { /* what was reset was an answer to another SYN */
             connection->end_kind = FW_END_OPEN;
             connection->closed_by = FW_CLOSED_BY_NONE;
-            connection->cause = NULL;
+            connection->cause = TCP_CAUSE_NONE;
         }
         sender->facts &= ~(unsigned)(END_SENT_RST | END_GOT_RST | END_RESTARTED);
         begin_from(sender, FW_LISTEN);
@@ -187,7 +183,9 @@ void tcp_take_syn_ack(struct step *step)
         tcp_prove(step, receiver, RCV_ACK_OF_SYN);
     tcp_remember_syn_options(sender, segment);
     sender->window = segment->window_raw;
-    connection->synack_time = connection->timer_base = segment->time;
+    step->result->rewound = true;
+    if (connection->established_time == INT64_MIN)
+        connection->synack_time = segment->time;
 }
 
 /* The client acknowledges a SYN+ACK that the capture missed, or chooses between two. */

@@ -51,17 +51,18 @@ static enum rst_answer classify_rst(const struct step *step)
     return RST_IN_WINDOW;
 }
 
-static const char *rst_cause(const struct step *step)
+static enum tcp_cause rst_cause(const struct step *step)
 {
     const struct tcp_end *sender = step->sender, *receiver = step->receiver;
     if (receiver->state == FW_SYN_SENT)
-        return "refused";
+        return TCP_CAUSE_REFUSED;
     if (proved(sender, SND_FIN))
-        return step->segment->flags & FW_ACK ? "reset after FIN" : "data after close";
+        return step->segment->flags & FW_ACK ? TCP_CAUSE_RESET_AFTER_FIN
+                                             : TCP_CAUSE_DATA_AFTER_CLOSE;
     if (!is_synchronised((enum fw_state)sender->state) && sender->state != FW_UNKNOWN)
-        return step->from == FW_CLIENT ? "reset by client in the handshake"
-                                       : "reset by server in the handshake";
-    return step->from == FW_CLIENT ? "reset by client" : "reset by server";
+        return step->from == FW_CLIENT ? TCP_CAUSE_RESET_IN_HANDSHAKE_BY_CLIENT
+                                       : TCP_CAUSE_RESET_IN_HANDSHAKE_BY_SERVER;
+    return step->from == FW_CLIENT ? TCP_CAUSE_RESET_BY_CLIENT : TCP_CAUSE_RESET_BY_SERVER;
 }
 
 void tcp_close_by_rst(struct step *step, struct tcp_end *end, const char *cause, unsigned fact)
@@ -109,6 +110,7 @@ static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rs
                         bool crossed)
 {
     const struct fw_segment *segment = step->segment;
+    step->connection->in_doubt = true;
     step->connection->doubt = (struct tcp_doubt){
         .since = since,
         .time = segment->time,
@@ -118,7 +120,6 @@ static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rs
         .flags = segment->flags,
         .from = (uint8_t)step->from,
         .end = (uint8_t)side_of(step, end),
-        .waits = true,
         .by_rst = by_rst,
         .crossed = crossed,
     };
@@ -128,19 +129,21 @@ static void begin_doubt(struct step *step, const struct tcp_end *end, bool by_rs
  * or a segment that comes late, says that it lives. */
 void tcp_go_on_doubting(struct step *step)
 {
-    struct tcp_doubt *doubt = &step->connection->doubt;
+    struct tcp_connection *connection = step->connection;
+    const struct tcp_doubt *doubt = &connection->doubt;
     const struct fw_segment *segment = step->segment;
-    if (!doubt->waits || doubt->end != step->from || step->result->note == FW_NOTE_DUPLICATE)
+    if (!connection->in_doubt || doubt->end != step->from ||
+        step->result->note == FW_NOTE_DUPLICATE)
         return;
     const bool challenge = !doubt->crossed && segment->payload_bytes == 0 &&
                            !(segment->flags & (FW_FIN | FW_RST)) &&
                            segment->ack == step->sender->last_ack;
     const bool repeats = !doubt->by_rst && (segment->flags & FW_FIN);
-    doubt->waits = step->sender->state != FW_CLOSED && !challenge && !repeats &&
-                   tcp_elapsed(doubt->since, segment->time) < TCP_DOUBT_NS;
+    connection->in_doubt = step->sender->state != FW_CLOSED && !challenge && !repeats &&
+                           tcp_elapsed(doubt->since, segment->time) < TCP_DOUBT_NS;
     /* What it says of itself meanwhile comes before its closing, which is then told with this
      * frame. */
-    if (doubt->waits && (doubt->crossed || step->result->count > 0))
+    if (connection->in_doubt && (doubt->crossed || step->result->count > 0))
         begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
 
@@ -149,7 +152,7 @@ void tcp_take_rst(struct step *step)
     struct tcp_connection *connection = step->connection;
     struct tcp_end *sender = step->sender, *receiver = step->receiver;
     const enum rst_answer answer = classify_rst(step);
-    const char *cause = rst_cause(step);
+    const enum tcp_cause cause = rst_cause(step);
     const bool aborts = rst_closes_sender(step, answer);
     const bool was_over = tcp_is_over(connection);
     const bool refused = receiver->state == FW_SYN_SENT && answer == RST_EXACT;
@@ -171,7 +174,7 @@ void tcp_take_rst(struct step *step)
     if (step->result->count == 0 || was_over || has(sender, END_OUTLIVES) ||
         has(receiver, END_OUTLIVES))
         return;
-    connection->cause = cause;
+    connection->cause = (uint8_t)cause;
     connection->end_kind = FW_END_RST;
     if (refused)
         connection->open = FW_OPEN_REFUSED;

@@ -147,7 +147,7 @@ void tcp_change_state(struct step *step, struct tcp_end *end, enum fw_state to, 
     }
     end->since = step->now;
     if (to == FW_TIME_WAIT || to == FW_CLOSED)
-        step->connection->timer_base = step->now;
+        step->result->rewound = true;
 }
 
 /* The row that fires now; NULL: none. What opens a connection fires only when it is seen: a CLOSED

@@ -322,10 +322,10 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
 }
 
 /* Puts a flow where its clock is, if that has changed or was wound up again. */
-static void requeue(struct fw_tracker *tracker, struct flow *flow, fw_time old_base)
+static void requeue(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
 {
     const enum flow_queue queue = queue_of(tracker, flow);
-    const bool rewound = flow->body->tcp.timer_base != old_base && queue != FLOW_OPEN;
+    const bool rewound = result->rewound && queue != FLOW_OPEN && flow->queued != tracker->now;
     if (queue != flow->queue || rewound || queue == FLOW_FIN_WAIT_2)
         enqueue(tracker, flow, queue, tracker->now);
 }
@@ -421,7 +421,7 @@ static void tell_doubted(struct fw_tracker *tracker, struct flow *flow,
 /* No more will come that could say that an end in doubt lives. */
 static void settle_doubt(struct fw_tracker *tracker, struct flow *flow)
 {
-    if (!flow->body->tcp.doubt.waits)
+    if (!flow->body->tcp.in_doubt)
         return;
     struct tcp_result result;
     tcp_timeout(&flow->body->tcp, TCP_TIMER_DOUBT, flow->body->tcp.doubt.time, &result);
@@ -644,12 +644,11 @@ static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side
                      const struct fw_segment *segment)
 {
     struct tcp_result result;
-    const fw_time old_base = flow->body->tcp.timer_base;
     flow->body->last_frame = segment->frame;
     tcp_step(&flow->body->tcp, from, segment, &result);
     if (flow->body->interop)
         interop_step(flow->body->interop, from == FW_CLIENT, segment);
-    requeue(tracker, flow, old_base);
+    requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return note_listener(tracker, flow, &result);
 }
@@ -688,7 +687,7 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
         flow->body->tcp.open == FW_OPEN_NO_ANSWER &&
         !tcp_is_over(&flow->body->tcp)) { /* states.md 2 */
         flow->body->tcp.open = FW_OPEN_ABANDONED;
-        flow->body->tcp.cause = "abandoned";
+        flow->body->tcp.cause = TCP_CAUSE_ABANDONED;
         end = FW_END_REUSED;
     }
     bool from_low;
@@ -722,9 +721,8 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
     else
         tcp_count_held(&flow->body->tcp, from, segment);
     struct tcp_result result;
-    const fw_time old_base = flow->body->tcp.timer_base;
     tcp_hold_syn(&flow->body->tcp, from, segment, &result);
-    requeue(tracker, flow, old_base);
+    requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
 }
@@ -834,10 +832,9 @@ static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_lo
         return 0;
     }
     struct tcp_result result;
-    const fw_time old_base = flow->body->tcp.timer_base;
     const enum fw_side from = side_from(flow, from_low);
     tcp_icmp(&flow->body->tcp, from, segment, &result);
-    requeue(tracker, flow, old_base);
+    requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
 }

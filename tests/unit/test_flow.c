@@ -316,7 +316,7 @@ static void pack_and_compare(struct flow_body *body)
     ck_assert_uint_le(bytes, sizeof(packed));
     ck_assert_uint_eq(flow_packed_id(packed), body->id);
     flow_unpack(packed, bytes, &back);
-    if (!body->tcp.doubt.waits)
+    if (!body->tcp.in_doubt)
         memset(&body->tcp.doubt, 0, sizeof(body->tcp.doubt));
     for (int side = 0; side < 2; side++) {
         struct tcp_end *end = &body->tcp.end[side];
@@ -341,7 +341,7 @@ START_TEST(whatever_is_packed_comes_back)
         body.held = NULL;
         body.interop = NULL;
         body.id &= UINT64_MAX >> 16;
-        body.tcp.doubt.waits = round % 8 > 3;
+        body.tcp.in_doubt = round % 8 > 3;
         body.tcp.end[0].ack_count %= TCP_RECENT_ACKS + 1;
         body.tcp.end[1].ack_count %= TCP_RECENT_ACKS + 1;
         pack_and_compare(&body);
