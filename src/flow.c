@@ -413,19 +413,22 @@ bool flow_keys_differ(const void *a, const void *b, size_t bytes)
 }
 
 /* SipHash of ports, VLAN and tunnel (7 bytes), which come last, after the addresses and, in a
- * tunnel, its id. */
+ * tunnel, its id. A key that was just written is read as it was written: a processor waits for a
+ * load from two stores. */
 unsigned flow_hash(const struct flow_table *table, const struct flow_key *key)
 {
     const uint64_t rest = (uint64_t)key->low_port | (uint64_t)key->high_port << 16 |
                           (uint64_t)key->vlan << 32 | (uint64_t)key->tunnel << 48;
     const bool tunnel = key->tunnel != FW_TUNNEL_NONE;
-    uint64_t words[6], hash;
+    uint64_t hash;
     if (key->family == FW_IPV4) {
-        words[0] = load_u64(key->addr.ipv4.low); /* and high, which is next to it */
-        words[1] = key->tunnel_id;
-        words[tunnel ? 2 : 1] = rest | (uint64_t)(tunnel ? 23 : 15) << 56;
-        hash = tunnel ? siphash13(table->hash_key, words, 3) : siphash13(table->hash_key, words, 2);
+        const uint64_t addresses =
+            (uint64_t)load_u32(key->addr.ipv4.high) << 32 | load_u32(key->addr.ipv4.low);
+        const uint64_t plain[] = { addresses, rest | UINT64_C(15) << 56 };
+        const uint64_t inner[] = { addresses, key->tunnel_id, rest | UINT64_C(23) << 56 };
+        hash = tunnel ? siphash13(table->hash_key, inner, 3) : siphash13(table->hash_key, plain, 2);
     } else {
+        uint64_t words[6];
         memcpy(words, &key->addr.ipv6, sizeof(key->addr.ipv6));
         words[4] = key->tunnel_id;
         words[tunnel ? 5 : 4] = rest | (uint64_t)(tunnel ? 47 : 39) << 56;
@@ -464,7 +467,9 @@ void flow_prefetch_first(const struct flow_table *table, unsigned hash)
 void flow_prefetch_content(const struct flow *flow)
 {
     const char *content = (const char *)flow->body;
-    const size_t bytes = flow->form == FLOW_WHOLE ? sizeof(struct flow_body) : flow->packed_bytes;
+    const size_t bytes = flow->form != FLOW_WHOLE   ? flow->packed_bytes
+                         : flow->queue == FLOW_OPEN ? offsetof(struct flow_body, tcp.end[1].iss)
+                                                    : sizeof(struct flow_body);
     for (size_t at = 0; at < bytes; at += 64)
         __builtin_prefetch(content + at, 1);
 }

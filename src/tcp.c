@@ -1,6 +1,8 @@
 /* Entry points: a segment, an ICMP error, a clock. */
 #include "tcp_step.h"
 
+#include <string.h>
+
 enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_by)
 {
     if (first->flags & FW_SYN) {
@@ -11,30 +13,29 @@ enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_
     return first->from.port < first->to.port ? FW_SERVER : FW_CLIENT;
 }
 
-static void end_init(struct tcp_end *end)
-{
-    *end = (struct tcp_end){ .since = INT64_MIN, .last_time = INT64_MIN };
-}
-
 void tcp_init(struct tcp_connection *connection, const struct fw_segment *first)
 {
-    *connection = (struct tcp_connection){
-        .first_time = first->time,
-        .last_time = first->time,
-        .syn_time = INT64_MIN,
-        .synack_time = INT64_MIN,
-        .first_syn_time = INT64_MIN,
-        .established_time = INT64_MIN,
-        .open = FW_OPEN_NO_ANSWER,
-    };
-    end_init(&connection->end[FW_CLIENT]);
-    end_init(&connection->end[FW_SERVER]);
+    struct tcp_end *client = &connection->end[FW_CLIENT], *server = &connection->end[FW_SERVER];
+    memset(connection, 0, sizeof(*connection));
+    connection->first_time = connection->last_time = first->time;
+    connection->syn_time = connection->synack_time = INT64_MIN;
+    connection->first_syn_time = connection->established_time = INT64_MIN;
+    connection->open = FW_OPEN_NO_ANSWER;
+    client->since = client->last_time = server->since = server->last_time = INT64_MIN;
     enum fw_dir_by dir_by;
     tcp_first_role(first, &dir_by);
     connection->dir_by = (uint8_t)dir_by;
     connection->midstream = !(first->flags & FW_SYN);
     if (connection->midstream)
         connection->open = FW_OPEN_MIDSTREAM;
+}
+
+/* Nothing was seen before this SYN, and nothing can be odd about it. */
+static bool is_first_syn(const struct step *step)
+{
+    return (step->segment->flags & (FW_SYN | FW_ACK | FW_FIN | FW_RST)) == FW_SYN &&
+           step->sender->facts == 0 && step->receiver->facts == 0 &&
+           step->sender->last_time == INT64_MIN;
 }
 
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
@@ -55,6 +56,13 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     tcp_count_segment(step.sender, segment);
     if (segment->time > connection->last_time)
         connection->last_time = segment->time;
+    if (is_first_syn(&step)) {
+        tcp_take_syn(&step);
+        tcp_remember_timestamps(step.sender, step.receiver, segment);
+        step.sender->facts |= END_SEEN;
+        tcp_remember_segment(step.sender, segment);
+        return;
+    }
     if (tcp_take_ordinary(&step)) {
         tcp_remember_segment(step.sender, segment);
         return;

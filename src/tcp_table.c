@@ -23,6 +23,13 @@ const struct tcp_row tcp_table[] = {
 /* clang-format on */
 const size_t tcp_table_rows = sizeof(tcp_table) / sizeof(tcp_table[0]);
 
+/* Of each state that has one: the first row in the table. The others follow it. */
+static const uint8_t first_row[FW_STATE_COUNT] = {
+    [FW_CLOSED] = 0,      [FW_LISTEN] = 1,     [FW_SYN_SENT] = 2,    [FW_SYN_RECEIVED] = 4,
+    [FW_ESTABLISHED] = 6, [FW_FIN_WAIT_1] = 8, [FW_FIN_WAIT_2] = 10, [FW_CLOSING] = 11,
+    [FW_CLOSE_WAIT] = 12, [FW_LAST_ACK] = 13,  [FW_TIME_WAIT] = 14,
+};
+
 const uint8_t tcp_ways_out[FW_STATE_COUNT] = {
     [FW_CLOSED] = 1 << SND_SYN,
     [FW_LISTEN] = 1 << SND_SYN_ACK,
@@ -158,8 +165,8 @@ static const struct tcp_row *row_that_fires(const struct tcp_end *end, enum tcp_
     const unsigned proofs = end->proved & tcp_ways_out[end->state] & (opens ? 1u << added : ~0u);
     if (proofs == 0)
         return NULL;
-    const struct tcp_row *row = tcp_table;
-    while (row->from != end->state || !(proofs & (1u << row->proof)))
+    const struct tcp_row *row = &tcp_table[first_row[end->state]];
+    while (!(proofs & (1u << row->proof)))
         row++;
     return row;
 }
