@@ -162,8 +162,8 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
     relate(body, &image);
 
     uint64_t masks[MASKS] = { 0 };
-    uint8_t *at = to + ID_BYTES + sizeof(masks), *lengths = at;
-    size_t count = 0;
+    uint8_t *at = to + ID_BYTES + sizeof(masks), *lengths = at++;
+    unsigned four_lengths = 0, shift = 0;
     for (size_t pair = 0; pair < IMAGE_WORDS; pair += 2) {
         if (two_words_of(&image, pair) == two_words_of(&usual, pair))
             continue;
@@ -172,15 +172,20 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
             if (word == 0)
                 continue;
             masks[i / 64] |= UINT64_C(1) << i % 64;
-            if (count % 4 == 0)
-                *(lengths = at++) = 0;
+            if (shift == 8) {
+                *lengths = (uint8_t)four_lengths;
+                lengths = at++;
+                four_lengths = shift = 0;
+            }
             const unsigned more_bytes = (31u - (unsigned)__builtin_clz(word)) / 8;
-            *lengths |= (uint8_t)(more_bytes << 2 * (count++ % 4));
+            four_lengths |= more_bytes << shift;
+            shift += 2;
             const uint32_t in_order = htole32(word);
             memcpy(at, &in_order, sizeof(in_order)); /* all of it: the next goes over the zeros */
             at += 1 + more_bytes;
         }
     }
+    *lengths = (uint8_t)four_lengths;
     const uint64_t id = htole64(body->id);
     memcpy(to, &id, ID_BYTES);
     memcpy(to + ID_BYTES, masks, sizeof(masks));
