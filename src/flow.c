@@ -464,14 +464,42 @@ void flow_prefetch_first(const struct flow_table *table, unsigned hash)
     __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1);
 }
 
+/* What a segment is likely to touch of a flow's content, from its start. */
+static size_t likely_bytes(const struct flow *flow)
+{
+    if (flow->form == FLOW_PACKED)
+        return flow->packed_bytes;
+    if (flow->form == FLOW_LONE_SYN)
+        return sizeof(struct flow_syn);
+    return flow->queue == FLOW_OPEN ? offsetof(struct flow_body, tcp.end[1].iss)
+                                    : sizeof(struct flow_body);
+}
+
 void flow_prefetch_content(const struct flow *flow)
 {
     const char *content = (const char *)flow->body;
-    const size_t bytes = flow->form != FLOW_WHOLE   ? flow->packed_bytes
-                         : flow->queue == FLOW_OPEN ? offsetof(struct flow_body, tcp.end[1].iss)
-                                                    : sizeof(struct flow_body);
+    const size_t bytes = likely_bytes(flow);
     for (size_t at = 0; at < bytes; at += 64)
         __builtin_prefetch(content + at, 1);
+}
+
+static void prefetch_entry(const struct flow *flow)
+{
+    __builtin_prefetch(flow, 1);
+    __builtin_prefetch(&flow->key, 1);
+    __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1, 1);
+}
+
+void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow)
+{
+    const struct UT_hash_handle *hh = &flow->hh;
+    if (flow->newer)
+        prefetch_entry(flow->newer);
+    flow_prefetch_content(flow);
+    flow_prefetch_bucket(table, hh->hashv);
+    __builtin_prefetch(hh->next, 1);
+    __builtin_prefetch(hh->hh_next, 1);
+    __builtin_prefetch(hh->hh_prev, 1);
 }
 
 uint64_t flow_id(const struct flow *flow)

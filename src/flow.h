@@ -143,6 +143,9 @@ void flow_prefetch_bucket(const struct flow_table *table, unsigned hash);
 void flow_prefetch_first(const struct flow_table *table, unsigned hash);
 void flow_prefetch_content(const struct flow *flow);
 
+/* `flow` is the next to go from its queue: what its removal and that of the one after it touch. */
+void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow);
+
 struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash);
 
 /* How often a flow was added, removed: what flow_find() said still stands if a found flow was not

@@ -2,9 +2,10 @@
  * A body as few bytes: what is closed is kept for minutes, and seldom looked at.
  *
  * Most fields of a body follow from others, or nearly: the peer's RCV.NXT from one's own SND.NXT,
- * one time from another. So each is written as its difference from what is expected of it, and of
- * the 32-bit words of the image that this gives only those that are not zero: a bit for each word,
- * the lengths of those that are there (2 bits each), then their bytes.
+ * one time from another. So each is written as its difference from what is expected of it. Of the
+ * 32-bit words of the image that this gives only those are there in which it differs from a usual
+ * one: a bit for each word, then for every four of those a byte with their lengths (2 bits each)
+ * and their bytes.
  */
 #include "flow.h"
 
@@ -17,6 +18,7 @@ enum {
     MASKS = (IMAGE_WORDS + 63) / 64,
     ID_BYTES = 6,
 };
+_Static_assert(IMAGE_WORDS % 2 == 0, "words are looked at in pairs");
 _Static_assert(FLOW_PACKED_MOST == ID_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
                "FLOW_PACKED_MOST is not the most");
 
@@ -71,6 +73,50 @@ static void restore_acks(struct tcp_end *end)
         newer = end->acks[i] = newer - end->acks[i];
 }
 
+/* The image of a connection that its client opened and closed, between two Linux: what differs from
+ * it is packed. Anything would do here. */
+static const struct flow_body usual = {
+    .tcp = {
+        .open = FW_OPEN_COMPLETE,
+        .closed_by = FW_CLOSED_BY_CLIENT,
+        .end[FW_CLIENT] = {
+            .window = 64256,
+            .facts = END_SEEN | END_HAS_ISS | END_HAS_NXT | END_HAS_RCV | END_HAS_TS |
+                     END_SYN_OPTIONS | END_SCALES | END_ACKED_FIN | END_FIN_KEPT,
+            .proved = 1 << SND_SYN | 1 << SND_ACK_OF_SYN | 1 << RCV_ACK_OF_SYN | 1 << SND_FIN |
+                      1 << SND_ACK_OF_FIN | 1 << RCV_ACK_OF_FIN,
+            .state = FW_TIME_WAIT,
+            .window_scale = 7,
+            .ack_count = 3,
+            .last_flags = FW_ACK,
+            .path_length = 5,
+            .mss = 1460,
+            .path = FW_SYN_SENT | FW_ESTABLISHED << 4 | FW_FIN_WAIT_1 << 8 | FW_FIN_WAIT_2 << 12 |
+                    FW_TIME_WAIT << 16,
+            .syns = 1,
+            .fins = 1,
+        },
+        .end[FW_SERVER] = {
+            .window = 64256,
+            .facts = END_SEEN | END_HAS_ISS | END_HAS_NXT | END_HAS_RCV | END_HAS_TS |
+                     END_SYN_OPTIONS | END_SCALES | END_ACKED_FIN,
+            .proved = 1 << SND_SYN_ACK | 1 << SND_ACK_OF_SYN | 1 << RCV_ACK_OF_SYN | 1 << SND_FIN |
+                      1 << SND_ACK_OF_FIN | 1 << RCV_ACK_OF_FIN,
+            .state = FW_CLOSED,
+            .alive_state = FW_LAST_ACK,
+            .window_scale = 7,
+            .ack_count = 3,
+            .last_flags = FW_FIN | FW_ACK,
+            .path_length = 5,
+            .mss = 1460,
+            .path = FW_SYN_RECEIVED | FW_ESTABLISHED << 4 | FW_CLOSE_WAIT << 8 | FW_LAST_ACK << 12 |
+                    FW_CLOSED << 16,
+            .synacks = 1,
+            .fins = 1,
+        },
+    },
+};
+
 static void relate(const struct flow_body *b, struct flow_body *image)
 {
     *image = *b;
@@ -95,35 +141,54 @@ static void restore(struct flow_body *b)
     restore_acks(&b->tcp.end[FW_SERVER]);
 }
 
+/* `at`: of an image, in memory. */
+static uint32_t word_of(const struct flow_body *image, size_t at)
+{
+    uint32_t word;
+    memcpy(&word, (const uint8_t *)image + IMAGE_START + 4 * at, sizeof(word));
+    return word;
+}
+
+static uint64_t two_words_of(const struct flow_body *image, size_t at)
+{
+    uint64_t words;
+    memcpy(&words, (const uint8_t *)image + IMAGE_START + 4 * at, sizeof(words));
+    return words;
+}
+
 size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
 {
     struct flow_body image;
     relate(body, &image);
 
     uint64_t masks[MASKS] = { 0 };
-    uint32_t words[IMAGE_WORDS];
-    size_t count = 0;
-    for (size_t i = 0; i < IMAGE_WORDS; i++) {
-        uint32_t word;
-        memcpy(&word, (const uint8_t *)&image + IMAGE_START + 4 * i, sizeof(word));
-        if (word == 0)
+    uint8_t *at = to + ID_BYTES + sizeof(masks), *lengths = at++;
+    unsigned four_lengths = 0, shift = 0;
+    for (size_t pair = 0; pair < IMAGE_WORDS; pair += 2) {
+        if (two_words_of(&image, pair) == two_words_of(&usual, pair))
             continue;
-        masks[i / 64] |= UINT64_C(1) << i % 64;
-        words[count++] = word;
+        for (size_t i = pair; i < pair + 2; i++) {
+            const uint32_t word = word_of(&image, i) ^ word_of(&usual, i);
+            if (word == 0)
+                continue;
+            masks[i / 64] |= UINT64_C(1) << i % 64;
+            if (shift == 8) {
+                *lengths = (uint8_t)four_lengths;
+                lengths = at++;
+                four_lengths = shift = 0;
+            }
+            const unsigned more_bytes = (31u - (unsigned)__builtin_clz(word)) / 8;
+            four_lengths |= more_bytes << shift;
+            shift += 2;
+            const uint32_t in_order = htole32(word);
+            memcpy(at, &in_order, sizeof(in_order)); /* all of it: the next goes over the zeros */
+            at += 1 + more_bytes;
+        }
     }
+    *lengths = (uint8_t)four_lengths;
     const uint64_t id = htole64(body->id);
     memcpy(to, &id, ID_BYTES);
     memcpy(to + ID_BYTES, masks, sizeof(masks));
-    uint8_t *lengths = to + ID_BYTES + sizeof(masks);
-    uint8_t *at = lengths + (count + 3) / 4;
-    memset(lengths, 0, (count + 3) / 4);
-    for (size_t i = 0; i < count; i++) {
-        const unsigned bytes = (39u - (unsigned)__builtin_clz(words[i])) / 8;
-        const uint32_t word = htole32(words[i]);
-        lengths[i / 4] |= (uint8_t)((bytes - 1) << 2 * (i % 4));
-        memcpy(at, &word, sizeof(word)); /* more than `bytes`: the next goes over it */
-        at += bytes;
-    }
     return (size_t)(at - to);
 }
 
@@ -136,28 +201,28 @@ uint64_t flow_packed_id(const uint8_t *packed)
 
 void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
 {
-    struct flow_body image = { .held = body->held, .interop = body->interop };
     uint8_t padded[FLOW_PACKED_MOST + 3]; /* words are read whole */
     uint64_t masks[MASKS];
     memcpy(padded, from, bytes);
     memcpy(masks, padded + ID_BYTES, sizeof(masks));
-    size_t count = 0, next = 0;
-    for (size_t i = 0; i < MASKS; i++)
-        count += (size_t)__builtin_popcountll(masks[i]);
-    const uint8_t *lengths = padded + ID_BYTES + sizeof(masks);
-    const uint8_t *at = lengths + (count + 3) / 4;
+    memcpy((uint8_t *)body + IMAGE_START, (const uint8_t *)&usual + IMAGE_START, 4 * IMAGE_WORDS);
+    const uint8_t *at = padded + ID_BYTES + sizeof(masks);
+    unsigned lengths = 0;
+    size_t count = 0;
     for (size_t i = 0; i < MASKS; i++) {
-        for (uint64_t mask = masks[i]; mask; mask &= mask - 1, next++) {
+        for (uint64_t mask = masks[i]; mask; mask &= mask - 1) {
+            if (count++ % 4 == 0)
+                lengths = *at++;
             const size_t place = 64 * i + (size_t)__builtin_ctzll(mask);
-            const unsigned length = (lengths[next / 4] >> 2 * (next % 4) & 3) + 1;
+            const unsigned more_bytes = lengths & 3;
             uint32_t word;
             memcpy(&word, at, sizeof(word));
-            word = le32toh(word) & UINT32_MAX >> (32 - 8 * length);
-            memcpy((uint8_t *)&image + IMAGE_START + 4 * place, &word, sizeof(word));
-            at += length;
+            word = word_of(body, place) ^ (le32toh(word) & UINT32_MAX >> (24 - 8 * more_bytes));
+            memcpy((uint8_t *)body + IMAGE_START + 4 * place, &word, sizeof(word));
+            at += 1 + more_bytes;
+            lengths >>= 2;
         }
     }
-    restore(&image);
-    image.id = flow_packed_id(from);
-    *body = image;
+    restore(body);
+    body->id = flow_packed_id(from);
 }

@@ -588,6 +588,8 @@ static bool evict_one(struct fw_tracker *tracker, bool whole, const struct flow 
         if (!flow || flow == spare)
             continue;
         ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
+        if (flow->newer)
+            flow_prefetch_removal(tracker->flows, flow->newer);
         if (flow->form == FLOW_WHOLE)
             drop_held(tracker, flow);
         end_flow(tracker, flow, FW_END_EVICTED);
@@ -947,12 +949,18 @@ int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segment
 
 void fw_tracker_finish(struct fw_tracker *tracker)
 {
+    enum { AHEAD = 8 };
     size_t count;
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
-        for (size_t i = 0; flows && i < count; i++)
+        for (size_t i = 0; flows && i < count; i++) {
+            if (i + 2 * AHEAD < count)
+                __builtin_prefetch(flows[i + 2 * AHEAD]);
+            if (i + AHEAD < count)
+                flow_prefetch_content(flows[i + AHEAD]);
             if (conclude(tracker, flows[i], FW_END_OPEN))
                 flow_forget(tracker->flows, flows[i]);
+        }
         free(flows);
     }
     flow_clear(tracker->flows);
