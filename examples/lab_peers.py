@@ -57,17 +57,6 @@ def serve_patient(address):
         connection.close()
 
 
-def get(server, headers):
-    """One request; "Connection: close" lets the server close first."""
-    connection = http.client.HTTPConnection(server, 80, timeout=TIMEOUT_S)
-    connection.request("GET", "/", headers=headers)
-    answer = connection.getresponse()
-    answer.read()
-    if headers:
-        time.sleep(0.05)  # its FIN arrives before ours leaves
-    connection.close()
-
-
 def connect(server, port, timeout=TIMEOUT_S):
     return socket.create_connection((server, port), timeout)
 
@@ -79,11 +68,22 @@ def echo(server, port):
     return connection
 
 
+def get(server, header, server_closes):
+    connection = connect(server, 80)
+    connection.sendall(f"GET / HTTP/1.1\r\nHost: {server}\r\n{header}\r\n".encode())
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    answer.read()
+    if server_closes:
+        connection.recv(1)  # its FIN comes first
+    connection.close()
+
+
 def make_traffic(server, silent):
     for _ in range(4):
-        get(server, {})
+        get(server, "", server_closes=False)
     for _ in range(4):
-        get(server, {"Connection": "close"})
+        get(server, "Connection: close\r\n", server_closes=True)
     for _ in range(3):
         echo(server, 8080).close()
 
