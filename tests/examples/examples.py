@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,18 +190,46 @@ def files_that_ci_uses_are_there():
     return wrong
 
 
-@test
-def ci_files_are_yaml():
+def ci_script(name):
+    """What the job of that file runs to verify."""
     try:
         import yaml
     except ImportError as error:
         raise Skip("there is no PyYAML") from error
+    job = yaml.safe_load((EXAMPLES / "ci" / name).read_text(encoding="utf-8"))
+    if name.startswith("gitlab"):
+        return "\n".join(job["captures"]["script"])
+    steps = job["jobs"]["verify"]["steps"]
+    return next(step["run"] for step in steps if step.get("name") == "Verify")
+
+
+def run_ci(name, capture):
+    """In a folder with stories.expect and a capture beside it; the status, and the JUnit files."""
+    with tempfile.TemporaryDirectory() as folder:
+        captures = pathlib.Path(folder, "captures")
+        captures.mkdir()
+        shutil.copy(EXAMPLES / "stories.expect", captures / "good.expect")
+        shutil.copy(ROOT / "pcaps" / "stories.pcapng", captures / "good.pcap")
+        shutil.copy(EXAMPLES / "stories.expect", captures / "other.expect")
+        if capture:
+            shutil.copy(ROOT / "pcaps" / capture, captures / "other.pcap")
+        os.symlink(FINWAIT, pathlib.Path(folder, "finwait"))
+        # As the runners do it: every command must succeed.
+        done = run("bash", "-e", "-c", ci_script(name), cwd=folder,
+                   env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+        results = sorted(path.name for path in pathlib.Path(folder).glob("results/*.xml"))
+        return done, results
+
+
+@test
+def ci_passes_if_all_captures_are_as_expected_and_fails_if_one_is_not():
+    need_verify()
     wrong = []
-    for path in (EXAMPLES / "ci").iterdir():
-        try:
-            yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            wrong.append(f"{path.name}: {error}")
+    for name in ("github.yml", "gitlab.yml"):
+        for capture, expected in (("stories.pcapng", 0), ("ordinary.pcap", 1), (None, 1)):
+            done, results = run_ci(name, capture)
+            if done.returncode != expected or results != ["good.xml", "other.xml"]:
+                wrong += [f"{name} with {capture}: exit {done.returncode}, {results}", done.stderr]
     return wrong
 
 
