@@ -115,7 +115,7 @@ def the_installed_library_shows_names_of_the_public_header_only():
 @test
 def links_of_documents_lead_somewhere():
     wrong = []
-    for path in files("*.md", "docs/*.md", "pcaps/*.md", "tests/**/*.md"):
+    for path in files("*.md", "docs/*.md", "examples/*.md", "pcaps/*.md", "tests/**/*.md"):
         text = re.sub(r"```.*?```", "", read(path), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)\s]+)\)", text):
             if re.match(r"[a-z]+:", target):
@@ -196,7 +196,7 @@ def sources_are_formatted():
 @test
 def scripts_are_clean():
     checker = tool("shellcheck")
-    done = run(checker, *files("dev", ".ci/run", "tests/**/*.sh"))
+    done = run(checker, *files("dev", ".ci/run", "examples/*.sh", "tests/**/*.sh"))
     return done.stdout.splitlines()
 
 
