@@ -191,6 +191,8 @@ static int open_source(struct follow *follow)
 
 static const struct view_ops *choose_view(const struct follow *follow)
 {
+    if (follow->command->view == &view_diagnose)
+        return &view_diagnose;
     switch (follow->options->format) {
     case FORMAT_JSON:
         return &view_json;
@@ -254,6 +256,10 @@ static int make_view_options(struct follow *follow)
     view_options->width = surroundings->width;
     view_options->ladder = options->ladder;
     view_options->listeners = options->listeners;
+    view_options->explain = options->explain;
+    view_options->json = options->format == FORMAT_JSON;
+    view_options->only_findings = options->only_findings;
+    view_options->min_count = options->min_count;
     view_options->quiet = options->quiet;
     view_options->verbose = options->verbose;
     make_command_line(follow);
@@ -288,7 +294,8 @@ static void make_tracker_options(const struct follow *follow, const struct view_
     tracker->max_connections = options->max_connections;
     tracker->max_memory_bytes = options->max_memory_bytes ? options->max_memory_bytes
                                                           : follow->surroundings->memory_bytes / 2;
-    tracker->drop_bad_checksums = options->checksum;
+    /* diagnose says whose they are instead: what is dropped is told to nobody. */
+    tracker->drop_bad_checksums = options->checksum && view != &view_diagnose;
     tracker->interop = view->wants_interop || selection_wants_interop(follow->selection);
     memcpy(tracker->hash_key, follow->surroundings->hash_key, sizeof tracker->hash_key);
 }
@@ -314,6 +321,8 @@ static int exit_status(const struct follow *follow, const struct run_result *res
 {
     if (result->unreadable)
         return EXIT_UNREADABLE;
+    if (follow->options->exit_code && result->found)
+        return EXIT_EXPECTATION;
     if (result->partial && !follow->options->allow_partial)
         return EXIT_PARTIAL;
     return EXIT_DONE;

@@ -31,7 +31,21 @@ const struct command commands[] = {
       .help =
           "ID is the number in the CONN column: 2 or '#2'. TUPLE is one endpoint, 10.0.0.1:80 or\n"
           "[2001:db8::1]:80, or two, 192.168.1.10:50001-10.0.0.1:80, in either order.\n"
-          "  --ladder       the segments between both ends as a picture\n" },
+          "  --ladder       the segments between both ends as a picture\n"
+          "  --explain      under each packet that moves a state, what it means\n" },
+    { .name = "diagnose",
+      .takes_filter = true,
+      .view = &view_diagnose,
+      .summary = "findings by cause, worst first, with the frames",
+      .help =
+          "Each finding: who, evidence, meaning, what to look at, and when it is no fault.\n"
+          "  --only KIND,KIND    these alone     --min-count N  of so many connections\n"
+          "  --exit-code         1 if there is a finding     --checksum  wrong checksums too\n"
+          "kinds, worst first: syn-flood accept-queue not-closing no-answer unreachable refused\n"
+          "  bad-synack no-final-ack dead-peer reset-in-handshake reset data-after-close\n"
+          "  reset-after-fin zero-window forged-rst ignored-rst time-wait scan port-reuse\n"
+          "  final-ack-lost simultaneous-open simultaneous-close one-sided capture-loss\n"
+          "  bad-checksums\n" },
     { .name = "explain",
       .operands = "STATE",
       .operands_min = 0,
@@ -54,7 +68,6 @@ const struct command commands[] = {
 
     /* Not in this version yet: named so that they are not taken for filters. */
     { .name = "top" },
-    { .name = "diagnose" },
     { .name = "verify" },
     { .name = "annotate" },
     { .name = "report" },
@@ -84,8 +97,8 @@ static const char output_help[] =
     "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
     "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"
     "         -t no time, -tt epoch, -ttt since the line before, -tttt date, -ttttt nanoseconds\n";
-static const char exit_help[] =
-    "exit     0 done, 2 usage, 3 cannot read or capture, 4 partial (--allow-partial: 0)\n";
+static const char exit_help[] = "exit     0 done, 1 findings (--exit-code), 2 usage, 3 unreadable, "
+                                "4 partial (--allow-partial)\n";
 
 void command_help(const struct command *command, struct out *out)
 {

@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "commands.h"
+#include "diagnose.h"
 #include "quantity.h"
 #include "suggest.h"
 
@@ -17,6 +18,8 @@ enum option {
     OPT_COLOR,
     OPT_COUNT,
     OPT_EVERY,
+    OPT_EXIT_CODE,
+    OPT_EXPLAIN,
     OPT_FILE,
     OPT_FILTER_FILE,
     OPT_FORMAT,
@@ -31,10 +34,12 @@ enum option {
     OPT_LIST_INTERFACES,
     OPT_MAX_CONNS,
     OPT_MAX_MEM,
+    OPT_MIN_COUNT,
     OPT_MSL,
     OPT_NAMES,
     OPT_NO_PROMISCUOUS,
     OPT_NUMBERS,
+    OPT_ONLY,
     OPT_QUIET,
     OPT_RESOLVE,
     OPT_SELECT,
@@ -81,6 +86,8 @@ static const struct option_row rows[] = {
     { OPT_CHECKSUM, 0, "checksum", NOTHING },
     { OPT_COLOR, 0, "color", MAYBE_A_VALUE },
     { OPT_EVERY, 0, "every", A_VALUE },
+    { OPT_EXIT_CODE, 0, "exit-code", NOTHING },
+    { OPT_EXPLAIN, 0, "explain", NOTHING },
     { OPT_FORMAT, 0, "format", A_VALUE },
     { OPT_IDLE, 0, "idle", A_VALUE },
     { OPT_JSON, 0, "json", NOTHING },
@@ -88,8 +95,10 @@ static const struct option_row rows[] = {
     { OPT_LISTENERS, 0, "listeners", NOTHING },
     { OPT_MAX_CONNS, 0, "max-conns", A_VALUE },
     { OPT_MAX_MEM, 0, "max-mem", A_VALUE },
+    { OPT_MIN_COUNT, 0, "min-count", A_VALUE },
     { OPT_MSL, 0, "msl", A_VALUE },
     { OPT_NAMES, 0, "names", A_VALUE },
+    { OPT_ONLY, 0, "only", A_VALUE },
     { OPT_STATE, 0, "state", A_VALUE },
     { OPT_THREADS, 0, "threads", A_VALUE },
     { OPT_TIMERS, 0, "timers", A_VALUE },
@@ -196,6 +205,33 @@ static bool set_format(struct parser *parser, enum output_format format)
     return true;
 }
 
+/* --only KIND[,KIND...], which may be repeated. */
+static bool set_kinds(struct parser *parser, const char *name, const char *text)
+{
+    struct suggestion suggestion;
+    char mean[96];
+
+    for (const char *at = text;; at++) {
+        const size_t length = strcspn(at, ",");
+        enum finding_kind kind;
+        char word[48];
+
+        snprintf(word, sizeof word, "%.*s", length < sizeof word ? (int)length : 47, at);
+        if (!finding_kind_find(at, length, &kind)) {
+            suggestion_init(&suggestion, word);
+            for (size_t i = 0; i < FINDING_KIND_COUNT; i++)
+                suggestion_offer(&suggestion, finding_kinds[i].name);
+            advise(parser, "finwait diagnose --help lists the kinds");
+            return refuse(parser, "%s: \"%s\" is no kind of finding%s", name, word,
+                          suggestion_text(&suggestion, mean, sizeof mean));
+        }
+        parser->options->only_findings |= UINT64_C(1) << kind;
+        at += length;
+        if (*at == '\0')
+            return true;
+    }
+}
+
 /* ----------------------------------------------------------------------------------- options -- */
 
 static bool set_once(struct parser *parser, const char *name, const char *value,
@@ -233,6 +269,12 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return set_size(parser, name, value, 1000, &options->max_packets);
     case OPT_EVERY:
         return set_duration(parser, name, value, false, &options->every_ns);
+    case OPT_EXIT_CODE:
+        options->exit_code = true;
+        return true;
+    case OPT_EXPLAIN:
+        options->explain = true;
+        return true;
     case OPT_FILE:
         if (!*value)
             return refuse(parser, "-r: its value is empty");
@@ -270,6 +312,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return set_size(parser, name, value, 1000, &options->max_connections);
     case OPT_MAX_MEM:
         return set_size(parser, name, value, 1024, &options->max_memory_bytes);
+    case OPT_MIN_COUNT:
+        return set_size(parser, name, value, 1000, &options->min_count);
     case OPT_MSL:
         return set_duration(parser, name, value, false, &options->msl_ns);
     case OPT_NAMES:
@@ -282,6 +326,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
     case OPT_NUMBERS: /* the default; -N is the opposite, the last one counts */
         options->resolve = false;
         return true;
+    case OPT_ONLY:
+        return set_kinds(parser, name, value);
     case OPT_QUIET:
         options->quiet = true;
         return true;
@@ -537,6 +583,7 @@ static bool check_options(struct parser *parser)
     const struct command *command = options->command;
     const bool is_table = command->name && strcmp(command->name, "table") == 0;
     const bool is_show = command->name && strcmp(command->name, "show") == 0;
+    const bool is_diagnose = command->view == &view_diagnose;
 
     static const enum time_style styles[] = { TIME_RELATIVE, TIME_NONE, TIME_EPOCH,
                                               TIME_DELTA,    TIME_DATE, TIME_RELATIVE_NANO };
@@ -562,6 +609,19 @@ static bool check_options(struct parser *parser)
         return refuse(parser, "--listeners belongs to finwait table");
     if (options->ladder && !is_show)
         return refuse(parser, "--ladder belongs to finwait show");
+    if (options->explain && !is_show)
+        return refuse(parser, "--explain belongs to finwait show");
+    if (options->explain && options->format != FORMAT_TEXT)
+        return refuse(parser, "--explain is text: it cannot be --format %s",
+                      format_words[options->format]);
+    if ((options->only_findings || options->min_count || options->exit_code) && !is_diagnose)
+        return refuse(parser, "%s belongs to finwait diagnose",
+                      options->only_findings ? "--only"
+                      : options->min_count   ? "--min-count"
+                                             : "--exit-code");
+    if (is_diagnose && options->format != FORMAT_TEXT && options->format != FORMAT_JSON)
+        return refuse(parser, "findings are text or --json: they cannot be --format %s",
+                      format_words[options->format]);
     if (options->ladder && options->format != FORMAT_TEXT)
         return refuse(parser, "--ladder is text: it cannot be --format %s",
                       format_words[options->format]);

@@ -58,8 +58,10 @@ struct options {
     enum fw_names names;
     enum time_style time_style;
     enum color_wish color;
-    bool quiet, resolve, ladder, listeners, allow_partial;
-    int64_t every_ns; /* --every; 0: not given */
+    bool quiet, resolve, ladder, explain, listeners, allow_partial, exit_code;
+    uint64_t only_findings; /* --only: a bit for each kind; 0: not given */
+    uint64_t min_count;     /* --min-count; 0: not given */
+    int64_t every_ns;       /* --every; 0: not given */
 };
 
 /* Reads the words after argv[0]. Returns false with one line in `error` (and in `hint`, which may

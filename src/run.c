@@ -322,6 +322,8 @@ static void finish_view(struct loop *loop)
 
     if (loop->view && loop->run->view->finish)
         loop->run->view->finish(loop->view, summary);
+    if (loop->view && loop->run->view->found)
+        loop->result->found = loop->run->view->found(loop->view);
     free(listeners.list);
     free(skipped);
     summary->skipped = NULL;

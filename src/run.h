@@ -40,6 +40,7 @@ struct run {
 struct run_result {
     bool unreadable;        /* exit status 3 */
     bool partial;           /* exit status 4 */
+    uint64_t found;         /* findings of finwait diagnose */
     struct summary summary; /* listeners and skipped links are no longer valid */
 };
 

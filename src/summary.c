@@ -336,12 +336,12 @@ static void print_hint(struct out *out, const struct view_options *options,
         return;
     *text_begin(style, TEXT_DIM, options->color) = '\0';
     out_text(out, style);
-    out_printf(out, "finwait table %s lists the ", options->command_line);
+    out_printf(out, "finwait diagnose %s explains the ", options->command_line);
     if (failures == 1)
         out_text(out, "one");
     else
         out_u64(out, failures);
-    out_text(out, " that did not end well first.");
+    out_text(out, " that did not end well.");
     *text_end(style, TEXT_DIM, options->color) = '\0';
     out_text(out, style);
     out_char(out, '\n');

@@ -38,6 +38,10 @@ struct view_options {
     const char *(*resolve)(void *context, const struct fw_endpoint *endpoint);
     void *resolve_context;
     bool ladder;              /* show --ladder */
+    bool explain;             /* show --explain */
+    bool json;                /* diagnose: findings as records */
+    uint64_t only_findings;   /* diagnose --only: a bit for each kind; 0: all */
+    uint64_t min_count;       /* diagnose --min-count; 0: not given */
     bool listeners;           /* table --listeners */
     uint64_t show_id;         /* show ID; 0: by show_selection */
     bool quiet;               /* -q: the summary only */
@@ -94,10 +98,11 @@ struct view_ops {
     struct fw_hooks hooks;                                            /* context is the view */
     void (*tick)(struct view *view, fw_time now);                     /* live; may be NULL */
     void (*finish)(struct view *view, const struct summary *summary); /* may be NULL */
+    uint64_t (*found)(const struct view *view); /* findings, after finish; may be NULL */
     void (*destroy)(struct view *view);
 };
 
 extern const struct view_ops view_transitions, view_table, view_show, view_json, view_csv, view_tsv,
-    view_zeek, view_quiet;
+    view_zeek, view_quiet, view_diagnose;
 
 #endif

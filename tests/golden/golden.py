@@ -3,6 +3,7 @@
 
     golden.py [--update] FINWAIT views [NAME...]     the cases of the file `cases`
     golden.py [--update] FINWAIT docs FILE.md...     the examples in documents
+    golden.py [--update] FINWAIT findings            what `diagnose` says of every capture of pcaps/
 
 A line of `cases` is `name | arguments`: run in pcaps/, compared with name.expected. Before the
 arguments, `@80` runs it in a terminal of 80 columns, NAME=VALUE sets the environment, and
@@ -13,9 +14,15 @@ file holds standard output, then, after `--- stderr`, standard error if there wa
 An example in a document is a block ```console that begins with `$ finwait`: a command of the shell,
 run in the root of the project, and its output. `...` alone on a line stands for any lines.
 
+A line of `findings.tsv` is a capture, the kinds of findings in it (with whose they are, where the kind
+has a side) or -, and why. A recording over IPv6 (NAME-6) has the line of NAME. Captures that
+pcaps/built/build.py makes are made again, and compared.
+
 --update writes what finwait says now. Look at the difference before you keep it.
 """
 import difflib
+import gzip
+import json
 import os
 import pathlib
 import pty
@@ -195,15 +202,67 @@ def check_docs(finwait, paths, update):
     return results.finish()
 
 
+# ----------------------------------------------------------------------------------- findings --
+
+def find(finwait, path):
+    arguments = [str(finwait), "diagnose", "--json", "--checksum", "-r", str(path)]
+    output, errors, status = run_piped(arguments, ROOT, environment(finwait, {}))
+    if status not in (0, 4):
+        return f"exit {status}: {errors.decode()}"
+    records = [json.loads(line) for line in output.splitlines()]
+    kinds = [record["kind"] + (f"({record['side']})" if record["side"] else "")
+             for record in records if record["type"] == "finding"]
+    return " ".join(kinds) or "-"
+
+
+def check_findings(finwait, update):
+    results = Results()
+    table = HERE / "findings.tsv"
+    lines = [line.split("\t") for line in table.read_text().splitlines()]
+    rows = {line[0]: line for line in lines if not line[0].startswith("#")}
+    used = set()
+    for path in sorted((ROOT / "pcaps").rglob("*.pcap*")):
+        name = str(path.relative_to(ROOT / "pcaps"))
+        row = name.replace("-6.pcap", ".pcap")
+        row = row if row in rows else name
+        got = find(finwait, path)
+        if update and name == row:
+            rows.setdefault(name, [name, got, "?"])[1] = got
+        used.add(row)
+        expected = rows.get(row, [row, "(no line in findings.tsv)"])[1]
+        results.report(f"findings in {name}", difference(expected + "\n", got + "\n", name)
+                       if expected != got else [])
+    for name in sorted(set(rows) - used):
+        results.report(f"findings in {name}", ["there is no such capture"])
+    for path in sorted((ROOT / "pcaps/built").glob("*.pcap*")):
+        got = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        results.report(f"{path.name} is what build.py makes",
+                       [] if got == built(path.name) else ["run pcaps/built/build.py"])
+    if update:
+        head = [line for line in lines if line[0].startswith("#")]
+        table.write_text("".join("\t".join(line) + "\n"
+                                 for line in head + [rows[name] for name in sorted(rows)]))
+    return results.finish()
+
+
+def built(name):
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(ROOT / "pcaps/built"))
+    import build
+    return build.build(name)
+
+
 def main():
     arguments = sys.argv[1:]
     update = "--update" in arguments
     arguments = [argument for argument in arguments if argument != "--update"]
-    if len(arguments) < 2 or arguments[1] not in ("views", "docs"):
+    if len(arguments) < 2 or arguments[1] not in ("views", "docs", "findings"):
         sys.exit(__doc__)
     finwait = pathlib.Path(arguments[0]).resolve()
     if arguments[1] == "views":
         return check_views(finwait, arguments[2:], update)
+    if arguments[1] == "findings":
+        return check_findings(finwait, update)
     return check_docs(finwait, arguments[2:], update)
 
 

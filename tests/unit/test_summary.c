@@ -30,7 +30,7 @@ START_TEST(one_sentence_says_how_connections_ended)
         kit_finish(&kit),
         "16 connections: 6 closed, 4 never opened, 1 reset, 1 half-closed (#2, for 118.9 "
         "s), 4 open.\n"
-        "finwait table -r lab.pcap lists the 6 that did not end well first.\n");
+        "finwait diagnose -r lab.pcap explains the 6 that did not end well.\n");
 }
 END_TEST
 
