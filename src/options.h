@@ -14,7 +14,17 @@
 
 struct command; /* commands.h */
 
-enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_TSV, FORMAT_ZEEK, FORMAT_COUNT };
+enum output_format {
+    FORMAT_TEXT,
+    FORMAT_JSON,
+    FORMAT_CSV,
+    FORMAT_TSV,
+    FORMAT_ZEEK,
+    FORMAT_HUMAN, /* verify: the same as text */
+    FORMAT_TAP,   /* verify */
+    FORMAT_JUNIT, /* verify */
+    FORMAT_COUNT
+};
 enum color_wish { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 enum timer_set { TIMERS_RFC, TIMERS_LINUX };
 
@@ -39,6 +49,7 @@ struct options {
     bool no_promiscuous;     /* -p */
     bool line_buffered;      /* -l */
     uint64_t max_packets;    /* -c; 0: no limit */
+    int64_t for_ns;          /* --for; 0: not given */
 
     /* tracking */
     enum timer_set timers;
@@ -60,6 +71,10 @@ struct options {
     enum color_wish color;
     bool quiet, resolve, ladder, listeners, allow_partial;
     int64_t every_ns; /* --every; 0: not given */
+
+    /* verify */
+    const char *golden; /* --golden; NULL: not given */
+    bool update;        /* --update */
 };
 
 /* Reads the words after argv[0]. Returns false with one line in `error` (and in `hint`, which may
