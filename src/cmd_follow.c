@@ -32,6 +32,7 @@ struct follow {
     struct source *source;
     struct progress progress;
     struct view_options view_options;
+    struct verification *verification; /* NULL: another command than verify */
     char command_line[TEXT_BYTES];
 };
 
@@ -155,7 +156,7 @@ static int make_selection(struct follow *follow)
     if (status == EXIT_DONE && options->states)
         status = add_selection(follow, "--state",
                                selection_parse_states(options->states, error, sizeof error), error);
-    if (status == EXIT_DONE && options->operand_count)
+    if (status == EXIT_DONE && options->operand_count && follow->command->view == &view_show)
         status = select_shown(follow, options->operands[0]);
     follow->view_options.selection = follow->selection;
     return status;
@@ -193,6 +194,8 @@ static const struct view_ops *choose_view(const struct follow *follow)
 {
     if (follow->command->view == &view_diagnose)
         return &view_diagnose;
+    if (follow->verification)
+        return verification_view(follow->verification);
     switch (follow->options->format) {
     case FORMAT_JSON:
         return &view_json;
@@ -203,6 +206,9 @@ static const struct view_ops *choose_view(const struct follow *follow)
     case FORMAT_ZEEK:
         return &view_zeek;
     case FORMAT_TEXT:
+    case FORMAT_HUMAN:
+    case FORMAT_TAP:
+    case FORMAT_JUNIT:
     case FORMAT_COUNT:
         break;
     }
@@ -296,7 +302,8 @@ static void make_tracker_options(const struct follow *follow, const struct view_
                                                           : follow->surroundings->memory_bytes / 2;
     /* diagnose says whose they are instead: what is dropped is told to nobody. */
     tracker->drop_bad_checksums = options->checksum && view != &view_diagnose;
-    tracker->interop = view->wants_interop || selection_wants_interop(follow->selection);
+    tracker->interop = view->wants_interop || selection_wants_interop(follow->selection) ||
+                       verification_wants_interop(follow->verification);
     memcpy(tracker->hash_key, follow->surroundings->hash_key, sizeof tracker->hash_key);
 }
 
@@ -355,6 +362,42 @@ static unsigned choose_threads(const struct follow *follow)
     return stats.bytes_total && stats.bytes_total < SMALL_INPUT_BYTES ? 1 : 2;
 }
 
+static void tell_nobody(void *context, const char *text, const char *hint)
+{
+    (void)context;
+    (void)text;
+    (void)hint;
+}
+
+/* The same input again, for the frames of what failed: all that is to be said of it has been said.
+ */
+static int read_again(struct follow *follow, struct run again)
+{
+    struct view_options view_options = follow->view_options;
+    struct run_result result;
+    int status;
+
+    source_destroy(follow->source);
+    follow->source = NULL;
+    status = open_source(follow);
+    if (status != EXIT_DONE)
+        return status;
+    again.source = follow->source;
+    again.view = &view_evidence;
+    again.view_options = &view_options;
+    again.progress = NULL;
+    again.complain = tell_nobody;
+    return run_loop(&again, &result) < 0 ? EXIT_UNREADABLE : EXIT_DONE;
+}
+
+static int finish_verification(struct follow *follow, const struct run *run,
+                               const struct run_result *result)
+{
+    if (verification_reads_again(follow->verification) && read_again(follow, *run) != EXIT_DONE)
+        complain(NULL, "the input could not be read a second time: no frames are shown");
+    return verification_finish(follow->verification, &follow->view_options, result, follow->out);
+}
+
 static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
@@ -370,6 +413,7 @@ static int follow_packets(struct follow *follow)
         .verify_checksums = options->checksum,
         .threads = choose_threads(follow),
         .max_packets = options->max_packets,
+        .for_ns = options->for_ns,
         .every_ns = options->every_ns,
         .view = view,
         .view_options = &follow->view_options,
@@ -395,6 +439,8 @@ static int follow_packets(struct follow *follow)
         out_flush(follow->out);
         tell_figures(&result, wall_clock(NULL) - started);
     }
+    if (follow->verification)
+        return finish_verification(follow, &run, &result);
     return exit_status(follow, &result);
 }
 
@@ -409,6 +455,9 @@ int cmd_follow(const struct command *command, const struct options *options,
     };
     int status = make_selection(&follow);
 
+    if (status == EXIT_DONE && command->view == &view_verify)
+        status = verification_open(options, follow.selection, &follow.verification);
+    follow.view_options.verify_run = verification_run(follow.verification);
     if (status == EXIT_DONE)
         status = make_filter(&follow);
     if (status == EXIT_DONE)
@@ -419,6 +468,7 @@ int cmd_follow(const struct command *command, const struct options *options,
         status = follow_packets(&follow);
 
     source_destroy(follow.source);
+    verification_close(follow.verification);
     resolver_destroy(follow.resolver);
     selection_destroy(follow.selection);
     filter_destroy(follow.filter);

@@ -46,6 +46,23 @@ const struct command commands[] = {
           "  reset-after-fin zero-window forged-rst ignored-rst time-wait scan port-reuse\n"
           "  final-ack-lost simultaneous-open simultaneous-close one-sided capture-loss\n"
           "  bad-checksums\n" },
+    { .name = "verify",
+      .operands = "EXPECTATIONS",
+      .operands_min = 1,
+      .operands_max = 1,
+      .takes_filter = true,
+      .view = &view_verify,
+      .summary = "tests of a capture; exit 1 if one fails (--golden FILE)",
+      .help = "EXPECTATIONS is a file, one line a test:  quantifier FILTER : check; check\n"
+              "  all  dst 10.0.0.1   : handshake within 50ms; no reset\n"
+              "  none state close-wait : for > 60s\n"
+              "quantifier  all any none one, exactly N, at-least N;  FILTER as after -Y\n"
+              "check  handshake complete, handshake within D, refused, no-answer, for CMP D,\n"
+              "       closed [by SIDE] [with fin|rst], path SIDE STATE..., state SIDE STATE,\n"
+              "       packets > S < S. ..., no reset, KEY CMP VALUE\n"
+              "name WORDS names the next line, # is a comment.\n"
+              "  --golden FILE  all connections must be as in FILE; --update writes it\n"
+              "  --format human|tap|junit|json;  with -i: --for 30s\n" },
     { .name = "explain",
       .operands = "STATE",
       .operands_min = 0,
@@ -68,7 +85,6 @@ const struct command commands[] = {
 
     /* Not in this version yet: named so that they are not taken for filters. */
     { .name = "top" },
-    { .name = "verify" },
     { .name = "annotate" },
     { .name = "report" },
     { .name = "compare" },
@@ -86,7 +102,8 @@ const struct command *command_find(const char *name)
 static const char input_help[] =
     "input    -r FILE  pcap or pcapng, plain or gzip, zstd, lz4; repeatable; - is standard input\n"
     "         -i IF    live; -p not promiscuous, -s BYTES, -B KIB, -y LINKTYPE as tcpdump's\n"
-    "         -c N     so many packets; a BPF filter at the end of the line, or in -F FILE\n";
+    "         -c N     so many packets; --for 30s: so long, live; a BPF filter at the end, or -F "
+    "FILE\n";
 static const char select_help[] =
     "select   -Y EXPR  ss's language: 'state close-wait and dport = :443 and dst 10.0.0.0/8'\n"
     "         --state close-wait,fin-wait-2\n";
@@ -97,8 +114,9 @@ static const char output_help[] =
     "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
     "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"
     "         -t no time, -tt epoch, -ttt since the line before, -tttt date, -ttttt nanoseconds\n";
-static const char exit_help[] = "exit     0 done, 1 findings (--exit-code), 2 usage, 3 unreadable, "
-                                "4 partial (--allow-partial)\n";
+static const char exit_help[] =
+    "exit     0 done, 1 a test failed or findings (--exit-code), 2 usage, 3 cannot read or\n"
+    "         capture, 4 partial (--allow-partial: 0)\n";
 
 void command_help(const struct command *command, struct out *out)
 {

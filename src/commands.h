@@ -11,6 +11,8 @@
 #include "out.h"
 #include "view.h"
 
+struct run_result;
+
 /* What only the program may ask of the machine it runs on, asked once, in main.c. */
 struct surroundings {
     bool stdout_is_terminal, stderr_is_terminal;
@@ -58,6 +60,23 @@ enum {
 
 /* A line on stderr, "finwait: TEXT", and a second one, "  HINT", unless it is empty or NULL. */
 void complain(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* verify: what cmd_follow() does before, between and after. NULL: it is another command. */
+struct verification;
+
+/* Reads expectations and the golden file: an exit status; *verification is to be closed. */
+int verification_open(const struct options *options, const struct selection *selection,
+                      struct verification **verification);
+void verification_close(struct verification *verification);
+struct verify_run *verification_run(struct verification *verification);
+bool verification_wants_interop(const struct verification *verification);
+/* The view of the first run: with the hooks that are needed, and no other. */
+const struct view_ops *verification_view(struct verification *verification);
+/* Whether to read the input a second time, with view_evidence. */
+bool verification_reads_again(struct verification *verification);
+/* After all runs: writes the report, or the golden file. An exit status. */
+int verification_finish(struct verification *verification, const struct view_options *view_options,
+                        const struct run_result *result, struct out *out);
 
 int cmd_follow(const struct command *command, const struct options *options,
                const struct surroundings *surroundings, struct out *out);

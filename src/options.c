@@ -22,7 +22,9 @@ enum option {
     OPT_EXPLAIN,
     OPT_FILE,
     OPT_FILTER_FILE,
+    OPT_FOR,
     OPT_FORMAT,
+    OPT_GOLDEN,
     OPT_HELP,
     OPT_IDLE,
     OPT_INTERFACE,
@@ -48,6 +50,7 @@ enum option {
     OPT_THREADS,
     OPT_TIME,
     OPT_TIMERS,
+    OPT_UPDATE,
     OPT_VERBOSE,
     OPT_VERSION,
     OPT_WRITE,
@@ -88,7 +91,9 @@ static const struct option_row rows[] = {
     { OPT_EVERY, 0, "every", A_VALUE },
     { OPT_EXIT_CODE, 0, "exit-code", NOTHING },
     { OPT_EXPLAIN, 0, "explain", NOTHING },
+    { OPT_FOR, 0, "for", A_VALUE },
     { OPT_FORMAT, 0, "format", A_VALUE },
+    { OPT_GOLDEN, 0, "golden", A_VALUE },
     { OPT_IDLE, 0, "idle", A_VALUE },
     { OPT_JSON, 0, "json", NOTHING },
     { OPT_LADDER, 0, "ladder", NOTHING },
@@ -102,12 +107,14 @@ static const struct option_row rows[] = {
     { OPT_STATE, 0, "state", A_VALUE },
     { OPT_THREADS, 0, "threads", A_VALUE },
     { OPT_TIMERS, 0, "timers", A_VALUE },
+    { OPT_UPDATE, 0, "update", NOTHING },
     { OPT_VERSION, 0, "version", NOTHING },
 };
 static const size_t row_count = sizeof rows / sizeof rows[0];
 
 /* Words of an option's value, in the order of their enum. */
-static const char *const format_words[] = { "text", "json", "csv", "tsv", "zeek", NULL };
+static const char *const format_words[] = { "text",  "json", "csv",   "tsv", "zeek",
+                                            "human", "tap",  "junit", NULL };
 static const char *const names_words[] = { "rfc", "kb", "ss", "netstat", NULL };
 static const char *const color_words[] = { "auto", "always", "never", NULL };
 static const char *const timers_words[] = { "rfc", "linux", NULL };
@@ -282,6 +289,10 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return true;
     case OPT_FILTER_FILE:
         return set_once(parser, name, value, &options->filter_file);
+    case OPT_FOR:
+        return set_duration(parser, name, value, false, &options->for_ns);
+    case OPT_GOLDEN:
+        return set_once(parser, name, value, &options->golden);
     case OPT_FORMAT:
         choice = choose(parser, name, value, format_words);
         return choice >= 0 && set_format(parser, (enum output_format)choice);
@@ -350,6 +361,9 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         choice = choose(parser, name, value, timers_words);
         options->timers = choice < 0 ? TIMERS_RFC : (enum timer_set)choice;
         return choice >= 0;
+    case OPT_UPDATE:
+        options->update = true;
+        return true;
     case OPT_VERBOSE:
         options->verbose++;
         return true;
@@ -518,7 +532,7 @@ static bool assign_words(struct parser *parser, size_t first)
     options->operand_count = left < command->operands_max ? left : command->operands_max;
     if (options->help || options->version)
         return true;
-    if (left < command->operands_min) {
+    if (left < command->operands_min && !options->golden) {
         advise(parser, "finwait %s --help tells more", command->name);
         return refuse(parser, "%s: %s is missing", command->name, command->operands);
     }
@@ -576,6 +590,25 @@ static bool refuse_no_input(struct parser *parser)
                   options->filter);
 }
 
+static bool check_verify(struct parser *parser, bool is_verify)
+{
+    const struct options *options = parser->options;
+    const enum output_format format = options->format;
+
+    if (!is_verify && (format == FORMAT_HUMAN || format == FORMAT_TAP || format == FORMAT_JUNIT))
+        return refuse(parser, "--format %s belongs to finwait verify", format_words[format]);
+    if (!is_verify && options->golden)
+        return refuse(parser, "--golden belongs to finwait verify");
+    if (options->update && !options->golden)
+        return refuse(parser, "--update writes a golden file: it needs --golden FILE");
+    if (is_verify && (format == FORMAT_CSV || format == FORMAT_TSV || format == FORMAT_ZEEK))
+        return refuse(parser, "verify: --format is human, tap, junit or json, not %s",
+                      format_words[format]);
+    if (options->for_ns && !options->interface)
+        return refuse(parser, "--for ends a live capture: it needs -i");
+    return true;
+}
+
 /* What cannot stand together. */
 static bool check_options(struct parser *parser)
 {
@@ -584,6 +617,7 @@ static bool check_options(struct parser *parser)
     const bool is_table = command->name && strcmp(command->name, "table") == 0;
     const bool is_show = command->name && strcmp(command->name, "show") == 0;
     const bool is_diagnose = command->view == &view_diagnose;
+    const bool is_verify = command->name && strcmp(command->name, "verify") == 0;
 
     static const enum time_style styles[] = { TIME_RELATIVE, TIME_NONE, TIME_EPOCH,
                                               TIME_DELTA,    TIME_DATE, TIME_RELATIVE_NANO };
@@ -593,6 +627,8 @@ static bool check_options(struct parser *parser)
 
     if (!command->view)
         return true;
+    if (!check_verify(parser, is_verify))
+        return false;
     if (!options->file_count && !options->interface)
         return refuse_no_input(parser);
     if (options->file_count && options->interface)
@@ -625,7 +661,8 @@ static bool check_options(struct parser *parser)
     if (options->ladder && options->format != FORMAT_TEXT)
         return refuse(parser, "--ladder is text: it cannot be --format %s",
                       format_words[options->format]);
-    if (options->quiet && options->format != FORMAT_TEXT && options->format != FORMAT_JSON)
+    if (options->quiet && options->format != FORMAT_TEXT && options->format != FORMAT_HUMAN &&
+        options->format != FORMAT_JSON)
         return refuse(parser, "-q prints the summary only, and --format %s has none",
                       format_words[options->format]);
     return true;

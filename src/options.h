@@ -14,7 +14,17 @@
 
 struct command; /* commands.h */
 
-enum output_format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_TSV, FORMAT_ZEEK, FORMAT_COUNT };
+enum output_format {
+    FORMAT_TEXT,
+    FORMAT_JSON,
+    FORMAT_CSV,
+    FORMAT_TSV,
+    FORMAT_ZEEK,
+    FORMAT_HUMAN, /* verify: the same as text */
+    FORMAT_TAP,   /* verify */
+    FORMAT_JUNIT, /* verify */
+    FORMAT_COUNT
+};
 enum color_wish { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 enum timer_set { TIMERS_RFC, TIMERS_LINUX };
 
@@ -39,6 +49,7 @@ struct options {
     bool no_promiscuous;     /* -p */
     bool line_buffered;      /* -l */
     uint64_t max_packets;    /* -c; 0: no limit */
+    int64_t for_ns;          /* --for; 0: not given */
 
     /* tracking */
     enum timer_set timers;
@@ -62,6 +73,10 @@ struct options {
     uint64_t only_findings; /* --only: a bit for each kind; 0: not given */
     uint64_t min_count;     /* --min-count; 0: not given */
     int64_t every_ns;       /* --every; 0: not given */
+
+    /* verify */
+    const char *golden; /* --golden; NULL: not given */
+    bool update;        /* --update */
 };
 
 /* Reads the words after argv[0]. Returns false with one line in `error` (and in `hint`, which may

@@ -32,6 +32,8 @@ struct loop {
     fw_time half_closed_since;
     fw_time next_view; /* every_ns */
     bool any_view;
+    fw_time until;         /* for_ns: the clock then; 0: not yet known */
+    const char *ended_why; /* that is not the input's; NULL: none */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -281,6 +283,8 @@ static size_t collect_skipped(const struct loop *loop, struct skipped_link **ski
 
 static const char *why_ended(const struct loop *loop)
 {
+    if (loop->ended_why)
+        return loop->ended_why;
     if (interrupted)
         return "interrupted";
     if (loop->result->unreadable || loop->result->partial)
@@ -366,6 +370,13 @@ static int show_again(struct loop *loop, fw_time now)
 
 /* -------------------------------------------------------------------------------------- loop -- */
 
+/* As if somebody had interrupted it: what has come is still taken. */
+static void end_by(struct loop *loop, const char *why)
+{
+    loop->ended_why = why;
+    run_interrupt();
+}
+
 /* Live: time passes while nothing comes. */
 static int pass_time(struct loop *loop, bool idle)
 {
@@ -376,6 +387,10 @@ static int pass_time(struct loop *loop, bool idle)
         fw_tracker_advance(loop->tracker, now - live_lag_ns);
     if (loop->view && run->view->tick)
         run->view->tick(loop->view, now);
+    if (run->for_ns && loop->until == 0)
+        loop->until = now + run->for_ns;
+    if (run->for_ns && now >= loop->until)
+        end_by(loop, "--for");
     if (run->every_ns && now >= loop->next_view) {
         const bool first = loop->next_view == 0;
 
@@ -407,6 +422,10 @@ static int pull(struct loop *loop)
             error = pass_time(loop, end == BATCH_IDLE);
         if (error < 0)
             return error;
+        if (loop->view && run->view->is_done && run->view->is_done(loop->view)) {
+            loop->ended_why = "nothing more can change";
+            break;
+        }
         if (run->flush_each_batch)
             out_flush(run->out);
         if (run->progress && run->progress->enabled)
@@ -580,6 +599,21 @@ static void tell_end(struct loop *loop)
     tell_losses(loop);
 }
 
+/* What is left has lasted until now: live by the clock, else by the last packet. */
+static void end_time(struct loop *loop)
+{
+    const struct run *run = loop->run;
+
+    run->view_options->ended = true;
+    run->view_options->last_time = loop->result->summary.last_time;
+    if (run->live && loop->result->summary.packets) {
+        const fw_time now = run->now(run->now_context);
+
+        if (now > run->view_options->last_time)
+            run->view_options->last_time = now;
+    }
+}
+
 int run_loop(const struct run *run, struct run_result *result)
 {
     struct loop loop = { .run = run, .result = result };
@@ -610,6 +644,7 @@ int run_loop(const struct run *run, struct run_result *result)
             error = -ENOMEM;
         if (loop.any_view)
             out_char(run->out, '\n');
+        end_time(&loop);
         fw_tracker_finish(loop.tracker);
         finish_view(&loop);
         if (!run->out->closed)

@@ -23,6 +23,7 @@ struct run {
     unsigned threads;     /* 2: reading and decoding have one of their own; see pipeline.h */
     size_t batch_packets; /* for tests; 0: as pipeline.h has it */
     uint64_t max_packets; /* -c, to say why the run ended; the source counts */
+    int64_t for_ns;       /* live: for so long; 0: until it is interrupted */
     int64_t every_ns;     /* the view anew each time (table --every); 0: once, at the end */
     struct fw_tracker_options tracker;
     const struct view_ops *view;

@@ -69,6 +69,7 @@ struct parser {
     unsigned nesting;
     struct selection *selection;
     bool failed;
+    size_t *column; /* where the error is; NULL: the text says it */
     char *error;
     size_t error_size;
 };
@@ -85,8 +86,12 @@ __attribute__((format(printf, 2, 3))) static void fail(struct parser *parser, co
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    snprintf(parser->error, parser->error_size, "column %zu: %s",
-             (size_t)(parser->word - parser->text) + 1, text);
+    const size_t column = (size_t)(parser->word - parser->text) + 1;
+    if (parser->column) {
+        *parser->column = column;
+        snprintf(parser->error, parser->error_size, "%s", text);
+    } else
+        snprintf(parser->error, parser->error_size, "column %zu: %s", column, text);
 }
 
 static bool word_is(const struct parser *parser, const char *word)
@@ -629,11 +634,20 @@ static struct selection *finish(struct parser *parser)
 
 struct selection *selection_parse(const char *text, char *error, size_t error_size)
 {
+    return selection_parse_at(text, NULL, error, error_size);
+}
+
+struct selection *selection_parse_at(const char *text, size_t *column, char *error,
+                                     size_t error_size)
+{
     struct parser parser;
     char word[64];
 
     if (!start(&parser, text, error, error_size))
         return NULL;
+    parser.column = column;
+    if (column)
+        *column = 1;
     next_token(&parser);
     parse_or(&parser);
     if (parser.token != TOKEN_END)
@@ -727,6 +741,26 @@ bool selection_wants_interop(const struct selection *selection)
             field_is_foreign(selection->code[i].field.field))
             return true;
     return false;
+}
+
+const struct field_condition *selection_field(const struct selection *selection)
+{
+    return selection->count == 1 && selection->code[0].operation == OP_FIELD
+               ? &selection->code[0].field
+               : NULL;
+}
+
+uint32_t selection_states(const struct selection *selection)
+{
+    uint32_t states = 0;
+
+    for (size_t i = 0; selection && i < selection->count; i++) {
+        const bool negated = i + 1 < selection->count && selection->code[i + 1].operation == OP_NOT;
+
+        if (selection->code[i].operation == OP_STATE && !negated)
+            states |= selection->code[i].states;
+    }
+    return states;
 }
 
 bool selection_is_fixed(const struct selection *selection)

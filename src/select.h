@@ -14,12 +14,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+struct field_condition; /* select_field.h */
 struct selection;
 
 /* Compiles an expression; NULL with one line in `error`, which names the column and the nearest
  * word: `column 7: "stat": unknown word; did you mean state?`. */
 struct selection *selection_parse(const char *text, char *error, size_t error_size);
+
+/* The same; the error is without its column (from 1), which is in *column. */
+struct selection *selection_parse_at(const char *text, size_t *column, char *error,
+                                     size_t error_size);
 
 /* The short form, --state: names of states and groups joined by commas. */
 struct selection *selection_parse_states(const char *list, char *error, size_t error_size);
@@ -39,6 +45,12 @@ bool selection_match(const struct selection *selection, const struct fw_connecti
 
 /* Whether it asks for keys that are only known with fw_tracker_options.interop. */
 bool selection_wants_interop(const struct selection *selection);
+
+/* The only condition, where that is `FIELD CMP VALUE`; else NULL. Lent. */
+const struct field_condition *selection_field(const struct selection *selection);
+
+/* The states that it asks for with `state S`: a bit 1 << state each. */
+uint32_t selection_states(const struct selection *selection);
 
 /* It asks for addresses, ports and numbers of connections only, so that a connection's first packet
  * decides. */

@@ -173,6 +173,36 @@ static bool parse_integer(const struct record_field *field, const char *value, i
     return true;
 }
 
+/* The packets of the same side, of which a count of segments is a share; NULL where it is none. */
+static const struct record_field *whole_of(const struct record_field *field)
+{
+    const bool counts = strcmp(field->unit, "segments") == 0 || strcmp(field->unit, "packets") == 0;
+
+    if (!counts || strstr(field->name, "_packets") == field->name + strlen("client"))
+        return NULL;
+    if (strncmp(field->name, "client_", 7) == 0)
+        return record_find("client_packets", 14);
+    if (strncmp(field->name, "server_", 7) == 0)
+        return record_find("server_packets", 14);
+    return NULL;
+}
+
+/* "1%", "0.5%": in millionths. */
+static bool parse_share(struct field_condition *condition, const char *value)
+{
+    const size_t digits = strspn(value, "0123456789.");
+    char *rest;
+
+    if (digits == 0 || digits > 8 || strcmp(value + digits, "%") != 0)
+        return false;
+    const double percent = strtod(value, &rest);
+    if (rest != value + digits || percent > 100)
+        return false;
+    condition->share_of = whole_of(condition->field);
+    condition->number = (int64_t)(percent * 1e4 + 0.5);
+    return true;
+}
+
 static bool parse_number(struct field_condition *condition, const char *value, char *error,
                          size_t error_size)
 {
@@ -180,6 +210,11 @@ static bool parse_number(struct field_condition *condition, const char *value, c
     const char *what = "";
     bool good = false;
 
+    if (parse_share(condition, value)) {
+        if (!condition->share_of)
+            snprintf(error, error_size, "\"%.40s\": %s is no share of packets", value, field->name);
+        return condition->share_of != NULL;
+    }
     switch (field->kind) {
     case RECORD_INTEGER:
         good = parse_integer(field, value, &condition->number);
@@ -240,5 +275,12 @@ bool field_condition_match(const struct field_condition *condition,
         return ((value.kind == RECORD_NULL) == condition->is_null) != unequal;
     if (value.kind == RECORD_TEXT)
         return (strcmp(value.text, condition->text) == 0) != unequal;
+    if (condition->share_of) {
+        struct record_value whole = { .kind = RECORD_NULL };
+
+        condition->share_of->get(connection, 0, &whole);
+        return compare_numbers(condition->comparison, value.number * 1000000,
+                               condition->number * whole.number);
+    }
     return compare_numbers(condition->comparison, value.number, condition->number);
 }

@@ -1,7 +1,8 @@
 /*
  * `FIELD CMP VALUE` of the filter language: FIELD is a key of the connection record, VALUE is read
  * as what the key holds: `handshake_ns > 50ms`, `client_bytes >= 2MB`, `open = no-answer`,
- * `client_state = close-wait`, `first_ts < 2024-01-31T12:00`, `cause = null`. Level 4.
+ * `client_state = close-wait`, `first_ts < 2024-01-31T12:00`, `cause = null`. What counts segments
+ * compares with a share of all packets of that side, too: `client_retransmits <= 1%`. Level 4.
  */
 #ifndef SELECT_FIELD_H
 #define SELECT_FIELD_H
@@ -17,6 +18,9 @@ struct field_condition {
     bool is_null;   /* VALUE is null: unknown */
     int64_t number; /* VALUE, but for text */
     char *text;     /* VALUE, for text; owned */
+    /* VALUE is a share in percent: of this key's value; `number` is in millionths. NULL: it is not.
+     */
+    const struct record_field *share_of;
 };
 
 /* Reads VALUE for condition->field; false with words in `error`. */

@@ -12,8 +12,9 @@
 
 #include "finwait/finwait.h"
 
-struct out;       /* out.h: buffered output */
-struct selection; /* select.h: -Y and --state */
+struct out;        /* out.h: buffered output */
+struct selection;  /* select.h: -Y and --state */
+struct verify_run; /* verify.h */
 
 enum time_style {
     TIME_RELATIVE,      /* default: seconds since the first packet */
@@ -33,20 +34,23 @@ struct view_options {
     bool live;                         /* lines are wanted at once; lag shown */
     unsigned width;                    /* columns of the terminal, 0: not a terminal, do not cut */
     fw_time first_time;                /* filled by the loop before the first hook */
+    bool ended;                        /* filled by the loop: what the hooks tell now is what was */
+    fw_time last_time;                 /* left when the input ended, at this time */
     const struct selection *selection; /* NULL: all */
     /* -N: name of an endpoint, or NULL: print numbers. Lent until the next call. */
     const char *(*resolve)(void *context, const struct fw_endpoint *endpoint);
     void *resolve_context;
-    bool ladder;              /* show --ladder */
-    bool explain;             /* show --explain */
-    bool json;                /* diagnose: findings as records */
-    uint64_t only_findings;   /* diagnose --only: a bit for each kind; 0: all */
-    uint64_t min_count;       /* diagnose --min-count; 0: not given */
-    bool listeners;           /* table --listeners */
-    uint64_t show_id;         /* show ID; 0: by show_selection */
-    bool quiet;               /* -q: the summary only */
-    unsigned verbose;         /* -v: frame numbers in the transitions view */
-    const char *command_line; /* what the hint at the end repeats, such as "-r lab.pcap" */
+    bool ladder;                   /* show --ladder */
+    bool explain;                  /* show --explain */
+    bool json;                     /* diagnose: findings as records */
+    uint64_t only_findings;        /* diagnose --only: a bit for each kind; 0: all */
+    uint64_t min_count;            /* diagnose --min-count; 0: not given */
+    bool listeners;                /* table --listeners */
+    uint64_t show_id;              /* show ID; 0: by show_selection */
+    bool quiet;                    /* -q: the summary only */
+    unsigned verbose;              /* -v: frame numbers in the transitions view */
+    struct verify_run *verify_run; /* verify */
+    const char *command_line;      /* what the hint at the end repeats, such as "-r lab.pcap" */
 };
 
 /* Link types that were skipped, with how many packets. */
@@ -95,14 +99,15 @@ struct view_ops {
     bool wants_segments; /* the `segment` hook is used */
     /* NULL without memory. options and out are lent for the life of the view. */
     struct view *(*create)(const struct view_options *options, struct out *out);
-    struct fw_hooks hooks;                                            /* context is the view */
-    void (*tick)(struct view *view, fw_time now);                     /* live; may be NULL */
+    struct fw_hooks hooks;                        /* context is the view */
+    void (*tick)(struct view *view, fw_time now); /* live; may be NULL */
+    bool (*is_done)(const struct view *view);     /* it needs no more packets; may be NULL: never */
     void (*finish)(struct view *view, const struct summary *summary); /* may be NULL */
     uint64_t (*found)(const struct view *view); /* findings, after finish; may be NULL */
     void (*destroy)(struct view *view);
 };
 
 extern const struct view_ops view_transitions, view_table, view_show, view_json, view_csv, view_tsv,
-    view_zeek, view_quiet, view_diagnose;
+    view_zeek, view_quiet, view_diagnose, view_verify, view_evidence;
 
 #endif

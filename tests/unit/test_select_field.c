@@ -21,6 +21,8 @@ static struct fw_connection sample(void)
         .rtt_server_ns = -1,
         .bytes = { 2000000, 18 },
         .rsts = { 0, 1 },
+        .packets = { 200, 0 },
+        .retransmits = { 2, 0 },
         .lossy = true,
         .completeness = 15,
     };
@@ -51,6 +53,12 @@ static const struct {
     { "client_bytes < 2000000B", false },
     { "server_bytes = 18", true },
     { "client_rsts = 0 and server_rsts > 0", true },
+    { "client_retransmits <= 1%", true },
+    { "client_retransmits < 1%", false },
+    { "client_retransmits > 0.99%", true },
+    { "client_retransmits = 1.0%", true },
+    { "server_retransmits = 0%", true }, /* of no packet at all */
+    { "server_rsts > 100%", true },
     { "open = complete", true },
     { "open = no-answer", false },
     { "open != \"no answer\"", true },
@@ -123,6 +131,9 @@ START_TEST(a_comparison_of_the_wrong_type_is_refused)
     refuses("t > 5", "column 1: t counts from the first packet of all: compare ts instead");
     refuses("handshake_n > 5",
             "column 1: \"handshake_n\": unknown word; did you mean handshake_ns?");
+    refuses("client_bytes > 1%", "column 16: \"1%\": client_bytes is no share of packets");
+    refuses("client_packets > 1%", "column 18: \"1%\": client_packets is no share of packets");
+    refuses("client_syns > 101%", "column 15: \"101%\": client_syns is a number");
     refuses("cause = \"data", "column 9: the quote is not closed");
     refuses("\"cause\" = x", "column 2: only a value can stand in quotes");
 }
@@ -145,6 +156,25 @@ START_TEST(keys_of_other_tools_are_asked_for_by_name)
 }
 END_TEST
 
+START_TEST(a_single_comparison_is_told_from_more)
+{
+    char error[256];
+    size_t column = 0;
+    struct selection *selection = selection_parse_at("client_fins = 1", &column, error, 256);
+
+    ck_assert_ptr_nonnull(selection_field(selection));
+    ck_assert_uint_eq(selection_states(selection), 0);
+    selection_destroy(selection);
+    selection = selection_parse("state close-wait and not state closed", error, sizeof error);
+    ck_assert_ptr_null(selection_field(selection));
+    ck_assert_uint_eq(selection_states(selection), 1u << FW_CLOSE_WAIT);
+    selection_destroy(selection);
+    ck_assert_ptr_null(selection_parse_at("src 1.2.3.4 and stat x", &column, error, 256));
+    ck_assert_uint_eq(column, 17);
+    ck_assert_str_eq(error, "\"stat\": unknown word; did you mean state?");
+}
+END_TEST
+
 START_TEST(one_connection_is_selected_by_its_number)
 {
     struct fw_connection of = sample();
@@ -160,9 +190,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_key_of_the_record_compares_as_what_it_holds,
-        a_comparison_of_the_wrong_type_is_refused,
-        keys_of_other_tools_are_asked_for_by_name,
+        a_key_of_the_record_compares_as_what_it_holds, a_comparison_of_the_wrong_type_is_refused,
+        keys_of_other_tools_are_asked_for_by_name,     a_single_comparison_is_told_from_more,
         one_connection_is_selected_by_its_number,
     };
     return UNIT_RUN("select_field", tests);
