@@ -413,6 +413,8 @@ static int live_next(struct source *source, struct fw_packet *packets, int max)
     if (count > 0)
         return count;
     const bool alive = live->ended || wait_for_packets(live);
+    if (!alive) /* the kernel hands over what it has when its own time-out has passed */
+        poll(NULL, 0, 3 * WAIT_MS);
     if (!live->ended)
         count = take_packets(live, packets, max);
     if (count > 0)

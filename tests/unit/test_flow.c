@@ -438,6 +438,9 @@ START_TEST(a_listener_in_another_vlan_is_another_one)
     size_t count;
 
     flow_note_listener(table, &identity, 0);
+    flow_note_listener(table, &identity, 0);
+    free(flow_listeners(table, &count));
+    ck_assert_uint_eq(count, 1);
     identity.scope.vlan = 3;
     flow_note_listener(table, &identity, 0);
     free(flow_listeners(table, &count));
