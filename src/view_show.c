@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "digits.h"
+#include "explain.h"
 #include "out.h"
 #include "select.h"
 #include "summary.h"
@@ -583,6 +584,144 @@ static char *put_ladder(struct view *view, char *at, const struct story *story,
     return put_notes_between(view, at, note, (size_t)(put_note(note, step, options) - note));
 }
 
+/* --------------------------------------------------------------------------------------- explain
+ * --
+ */
+
+enum { EXPLAIN_MOST = 96, EXPLAIN_LEAST = 30 };
+
+static const char *line_of(enum fw_state state)
+{
+    const struct explanation *row = explanations;
+
+    while (row->line && row->state != state)
+        row++;
+    return row->line;
+}
+
+/* Why it is believed, where no packet of its own says so. */
+static const char *reason_of(const struct fw_transition *transition)
+{
+    if (transition->corrected)
+        return "an earlier step is taken back";
+    switch (transition->proof) {
+    case FW_PROOF_SEGMENT:
+        return NULL;
+    case FW_PROOF_TIMER:
+        return "by a timer of finwait's, not by a packet";
+    case FW_PROOF_INFERRED:
+        return "inferred: the capture does not have what did it";
+    }
+    return NULL;
+}
+
+/* What did it, as it is said of an end from outside. */
+static const char *deed_of(const char *cause)
+{
+    static const struct {
+        const char *cause, *deed;
+    } rows[] = {
+        { "sent SYN", "sends a SYN" },
+        { "sent SYN+ACK", "answers with SYN+ACK" },
+        { "sent ACK of the peer's SYN", "acknowledges the peer's SYN" },
+        { "peer's ACK of our SYN", "its SYN is acknowledged" },
+        { "sent FIN", "sends its FIN" },
+        { "sent ACK of the peer's FIN", "acknowledges the peer's FIN" },
+        { "peer's ACK of our FIN", "its FIN is acknowledged" },
+        { "clock", "2MSL is over" },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(rows[i].cause, cause) == 0)
+            return rows[i].deed;
+    return cause;
+}
+
+/* "client -> FIN_WAIT_1 (sends its FIN): closed first, the FIN is not acknowledged yet" */
+static char *put_move(const struct view *view, char *at, const struct fw_transition *transition)
+{
+    const char *line = line_of(transition->to), *reason = reason_of(transition);
+
+    at = text_put(at, fw_side_name(transition->endpoint));
+    *at++ = ' ';
+    at = text_arrow(at, true, view->options->utf8);
+    *at++ = ' ';
+    at = text_put(at, fw_state_name(transition->to, view->options->names));
+    if (transition->cause) {
+        at = TEXT_LITERAL(at, " (");
+        at = text_put(at, deed_of(transition->cause));
+        *at++ = ')';
+    }
+    if (line)
+        at = text_put(TEXT_LITERAL(at, ": "), line);
+    if (reason)
+        at = text_put(TEXT_LITERAL(at, "; "), reason);
+    return at;
+}
+
+/* The end that a SYN or a FIN goes to: what it makes of it, only its own packets tell. */
+static char *put_stay(const struct view *view, char *at, const struct fw_step *step)
+{
+    const enum fw_side to = other(step->from);
+    const enum fw_state state = to == FW_CLIENT ? step->client_state : step->server_state;
+
+    at = text_put(at, fw_side_name(to));
+    if (state == FW_UNKNOWN)
+        return TEXT_LITERAL(at, ": not heard of yet; its answer will tell whether this arrived");
+    at = TEXT_LITERAL(at, " stays ");
+    at = text_put(at, fw_state_name(state, view->options->names));
+    return TEXT_LITERAL(at, ": its answer will tell whether this arrived");
+}
+
+/* Broken between words, under the packet. */
+static char *put_under(const struct view *view, char *at, const char *text, size_t length)
+{
+    const size_t width = view->options->width    ? view->options->width
+                         : view->options->ladder ? DEFAULT_WIDTH
+                                                 : EXPLAIN_MOST;
+    const size_t most = width < EXPLAIN_MOST ? width : EXPLAIN_MOST;
+    const size_t indent = head_width(view);
+    const size_t room = most > indent + EXPLAIN_LEAST ? most - indent : EXPLAIN_LEAST;
+    bool first = true;
+
+    while (length > 0) {
+        const size_t columns = first ? room : room - 2;
+        size_t part = length;
+        if (text_columns(text, length) > columns) {
+            part = 0;
+            for (size_t i = 1; i < length && text_columns(text, i) <= columns; i++)
+                part = text[i] == ' ' ? i : part;
+            part = part ? part : length;
+        }
+        at = text_pad(at, 0, first ? indent : indent + 2);
+        memcpy(at, text, part);
+        at += part;
+        *at++ = '\n';
+        while (part < length && text[part] == ' ')
+            part++;
+        text += part;
+        length -= part;
+        first = false;
+    }
+    return at;
+}
+
+/* What the step means for each end; the words are those of finwait explain. */
+static char *put_explanation(const struct view *view, char *at, const struct fw_step *step)
+{
+    const bool asks = step->segment && step->segment->icmp == FW_ICMP_NONE &&
+                      (step->segment->flags & (FW_SYN | FW_FIN)) &&
+                      !(step->segment->flags & FW_RST);
+    char text[NOTE_BYTES];
+
+    for (size_t i = 0; i < step->count; i++)
+        at =
+            put_under(view, at, text, (size_t)(put_move(view, text, &step->transitions[i]) - text));
+    if (step->count > 0 && asks && !has_moved(step, other(step->from)))
+        at = put_under(view, at, text, (size_t)(put_stay(view, text, step) - text));
+    return at;
+}
+
 /* ---------------------------------------------------------------------------------------- hooks --
  */
 
@@ -616,8 +755,10 @@ static void tell(struct view *view, const struct fw_step *step)
         number_from(story, step);
     if (!story->any)
         write_title(view, story, step->identity);
-    const char *end = view->options->ladder ? put_ladder(view, line, story, step)
-                                            : put_timeline(view, line, story, step);
+    char *end = view->options->ladder ? put_ladder(view, line, story, step)
+                                      : put_timeline(view, line, story, step);
+    if (view->options->explain)
+        end = put_explanation(view, end, step);
     write_text(view, story, line, (size_t)(end - line));
     story->any = true;
     story->last_time = step->time;
@@ -727,6 +868,8 @@ static void print_story(struct view *view, const struct story *story, fw_time no
     print_path(view, "server     ", story->connection.server_path);
     print_volume(view, &story->connection);
     print_outcome(view, &story->connection, now);
+    if (view->options->explain)
+        out_text(view->out, "finwait explain STATE says more of each state.\n");
 }
 
 static void print_nobody(struct view *view, const struct summary *summary)
