@@ -124,12 +124,12 @@ static int run_command(const struct options *options, struct out *out)
     return command->run(command, options, &surroundings, out);
 }
 
-/* A reader that has gone is no fault of anybody's. */
+/* A reader that has gone is no fault of anybody's; a test that failed has failed all the same. */
 static int close_output(struct out *out, int status)
 {
     out_flush(out);
     if (out->closed)
-        status = EXIT_DONE;
+        status = status == EXIT_EXPECTATION ? status : EXIT_DONE;
     else if (out->error) {
         complain(NULL, "cannot write the output: %s", strerror(out->error));
         status = EXIT_UNREADABLE;

@@ -124,7 +124,10 @@ static void put_frames(struct reporter *reporter, unsigned indent, const struct 
 {
     size_t indexes[VERIFY_FRAMES];
     const size_t count = verify_frames(verdict, kept, indexes);
-    const int64_t silent = stamp_since(kept->until, kept->connection.last_time);
+    const enum outcome outcome = outcome_of(&kept->connection);
+    const int64_t silent = outcome == OUTCOME_CLOSED || outcome == OUTCOME_RESET
+                               ? 0
+                               : stamp_since(kept->until, kept->connection.last_time);
     char line[LINE_BYTES], time[TEXT_NUMBER_BYTES];
 
     for (size_t i = 0; i < count; i++)
@@ -222,10 +225,11 @@ static void got_text(const struct verify_report *report, const struct verdict *v
     if (verdict->selected == 0)
         nothing_matched_text(report, text, size);
     else if (verdict->selected == 1)
-        snprintf(text, size, "1 matches, and %s", verdict->passed ? "it passes" : "does not pass");
+        snprintf(text, size, "1 connection matches, and %s",
+                 verdict->passed ? "passes" : "does not pass");
     else
-        snprintf(text, size, "%" PRIu64 " match, %" PRIu64 " of them pass%s", verdict->selected,
-                 verdict->passed, verdict->passed == 1 ? "es" : "");
+        snprintf(text, size, "%" PRIu64 " connections match, %" PRIu64 " of them pass%s",
+                 verdict->selected, verdict->passed, verdict->passed == 1 ? "es" : "");
 }
 
 static void put_expectation(struct reporter *reporter, const struct test *test)
@@ -420,12 +424,14 @@ static void report_human(struct reporter *reporter, const struct test *test)
 
 static void finish_human(struct reporter *reporter, size_t held, size_t failed)
 {
+    const char *but = reporter->report->incomplete ? "; but the input is not complete" : "";
+
     if (failed == 0)
-        out_printf(reporter->out, "%zu expectation%s.\n", held,
-                   held == 1 ? ", and it holds" : "s, all hold");
+        out_printf(reporter->out, "%zu expectation%s%s.\n", held,
+                   held == 1 ? ", and it holds" : "s, all hold", but);
     else
-        out_printf(reporter->out, "%zu expectation%s: %zu hold%s, %zu failed.\n", held + failed,
-                   held + failed == 1 ? "" : "s", held, held == 1 ? "s" : "", failed);
+        out_printf(reporter->out, "%zu expectation%s: %zu hold%s, %zu failed%s.\n", held + failed,
+                   held + failed == 1 ? "" : "s", held, held == 1 ? "s" : "", failed, but);
 }
 
 /* ----------------------------------------------------------------------------------------- TAP --

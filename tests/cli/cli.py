@@ -579,6 +579,166 @@ def tables_have_a_heading():
     Run("-r", pcap, "--format", "zeek").exits(0).says().shows("^#separator")
 
 
+# ----------------------------------------------------------------------------------------- verify --
+
+LEAK = "leak-beside-clean-close.pcap"
+
+
+def expect(text, *more, name="lab.expect", capture=LEAK, **how):
+    file(name, text.encode())
+    return Run("verify", name, "-r", recorded(capture), *more, **how)
+
+
+@test
+def expectations_that_hold_end_with_0():
+    run = expect("name web\nall : handshake complete\nnone : refused\n").exits(0).says()
+    assert run.out == ("ok    lab.expect:2  web\nok    lab.expect:3  none : refused\n"
+                       "2 expectations, all hold.\n"), run.out
+    expect("all : handshake complete", "-q").exits(0).shows(r"\A1 expectation, and it holds.\n\Z")
+
+
+@test
+def an_expectation_that_fails_ends_with_1_and_shows_why():
+    run = expect("all : closed").exits(1).says()
+    run.shows("FAIL  lab.expect:1  all : closed").shows("got +half closed").shows("why +the server")
+    run.shows(r"frame 9 .* < \. +FIN_WAIT_2 +CLOSE_WAIT").shows("1 expectation: 0 hold, 1 failed")
+
+
+@test
+def the_cause_is_told_not_the_symptom():
+    run = expect("all : handshake complete", capture="refused.pcap").exits(1)
+    run.shows("nothing listens on port 80")
+    c, s = cap.CLIENT, cap.SERVER
+    file("bad.pcap", cap.pcap([cap.tcp(c, s, 1000, 0, cap.SYN),
+                               cap.tcp(s, c, 9, 4242, cap.SYN | cap.ACK)]))
+    file("e", b"all : handshake complete")
+    Run("verify", "e", "-r", "bad.pcap", "--format", "json").exits(1).shows(
+        "the SYN.ACK acknowledges 4242, the client had sent 1000: an old connection, a middlebox "
+        "or a SYN proxy")
+
+
+@test
+def expectations_that_cannot_be_read_end_with_2():
+    expect("\nall dport = :80 : hanshake complete\nal : refused").exits(2).shows_nothing().says(
+        'finwait: lab.expect:2:19: "hanshake": unknown check; did you mean handshake?',
+        'finwait: lab.expect:3:1: "al": a line begins with all, any, none, one, exactly N, '
+        "at-least N or name; did you mean all?")
+    Run("verify", "absent", "-r", recorded(LEAK)).exits(2).shows_nothing().complains("absent: No such")
+    Run("verify", ".", "-r", recorded(LEAK)).exits(2).shows_nothing().complains("directory")
+    expect("").exits(2).says("finwait: lab.expect:1:1: no expectation in it")
+    Run("verify", recorded(LEAK), "-r", recorded(LEAK)).exits(2).complains("not a text file")
+    Run("verify", "-r", recorded(LEAK)).exits(2).complains("EXPECTATIONS is missing")
+    Run("verify", "-", "-r", "-").exits(2).complains("standard input cannot be both")
+
+
+@test
+def no_test_passes_because_its_input_was_missing():
+    text = "none : refused"
+    expect(text, capture="absent.pcap").exits(3).shows_nothing()
+    expect(text, "udp").exits(4).shows("FAIL  input .*\n.*no packet in it").shows("but the input")
+    file("cut.pcap", open(recorded(LEAK), "rb").read()[:-7])
+    run = Run("verify", "lab.expect", "-r", "cut.pcap").exits(4).complains("cut short")
+    run.shows("damaged or cut short")
+    Run("verify", "lab.expect", "-r", "cut.pcap", "--format", "tap").exits(4).shows("not ok 2 - the in")
+    Run("verify", "lab.expect", "-r", "cut.pcap", "--format", "junit").exits(4).shows("<error ")
+    Run("verify", "lab.expect", "-r", "cut.pcap", "--allow-partial").exits(0).shows("it holds.")
+    file("fails", b"all : refused")
+    Run("verify", "fails", "-r", "cut.pcap").exits(1)
+    expect("all : refused", "--state", "listen").exits(1).shows("the input has none that -Y selects")
+
+
+@test
+def a_pipe_shows_the_same_frames_as_a_file():
+    text = "all : closed; handshake within 1us\nnone : packets > S < S.\n"
+    fromfile = expect(text).exits(1)
+    with open(recorded(LEAK), "rb") as stream:
+        frompipe = Run("verify", "lab.expect", "-r", "-", stdin=stream.read()).exits(1)
+    assert fromfile.out == frompipe.out, frompipe.out
+
+
+@test
+def junit_is_valid_and_its_names_are_escaped():
+    if not shutil.which("xmllint"):
+        raise Skip("xmllint is not installed")
+    schema = os.path.join(os.path.dirname(os.path.abspath(__file__)), "junit.xsd")
+    text = ("name <a> & \"b\" 'c' \x01 \u00e9 \U0001f600\nall : refused\n"
+            "all : handshake complete\nany dst 1.2.3.4 : path client SYN_SENT\n")
+    for more in [], ["udp"], ["--golden", "golden"]:
+        Run("verify", "--golden", "golden", "--update", "-r", recorded("ordinary.pcap")).exits(0)
+        run = expect(text, "--format", "junit", *more, name="a<b>&c.expect").exits(1)
+        file("result.xml", run.raw)
+        done = subprocess.run(["xmllint", "--noout", "--schema", schema, "result.xml"],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + run.out
+    assert "&lt;a&gt; &amp; &quot;b&quot;" in run.out and "\u00e9" in run.out, run.out
+
+
+@test
+def records_of_verify_are_valid_json():
+    run = expect("name a\"\\b\nall : closed\nnone : refused", "--json").exits(1)
+    records = [json.loads(line) for line in run.out.splitlines()]
+    assert records[0]["name"] == 'a"\\b' and records[0]["holds"] is False, records[0]
+    assert [r["type"] for r in records].count("evidence") >= 4, records
+    assert records[-1] == {"v": 1, "type": "verdict", "expectations": 2, "hold": 1, "failed": 1,
+                           "partial": False}, records[-1]
+    for record in records:
+        assert not any(isinstance(value, (dict, list)) for value in record.values()), record
+
+
+@test
+def golden_files_are_written_and_compared():
+    capture = recorded(LEAK)
+    Run("verify", "--golden", "new.golden", "-r", capture).exits(3).says(
+        "finwait: new.golden: No such file or directory", "  --update writes it")
+    Run("verify", "--golden", "new.golden", "--update", "-r", capture).exits(0).says()
+    Run("verify", "--golden", "new.golden", "-r", capture).exits(0).says().shows("as in the golden")
+    with open("new.golden", encoding="utf-8") as stream:
+        text = stream.read()
+    kept = os.path.join(os.path.dirname(PCAPS), "tests", "golden", "leak.golden")
+    with open(kept, encoding="utf-8") as stream:
+        assert text == stream.read(), "not as on the machine where tests/golden was written"
+    run = Run("verify", "--golden", "new.golden", "-r", recorded("ordinary.pcap")).exits(1)
+    run.shows("client_path\n +expected  SYN_SENT>.*\n +got ").shows("expected, and not there")
+    file("v2", b"finwait golden 2\n")
+    Run("verify", "--golden", "v2", "-r", capture).exits(2).shows_nothing().complains("version 2")
+    file("other", b"hello\n")
+    Run("verify", "--golden", "other", "-r", capture).exits(2).complains("not a golden file")
+    Run("verify", "--golden", ".", "-r", capture).exits(3).complains("directory")
+
+
+@test
+def a_golden_file_is_never_written_from_half_an_input():
+    file("cut.pcap", open(recorded(LEAK), "rb").read()[:-7])
+    file("g", b"as it was")
+    Run("verify", "--golden", "g", "--update", "-r", "cut.pcap").exits(4).complains("g: not written")
+    Run("verify", "--golden", "g", "--update", "-r", recorded(LEAK), "--state", "listen").exits(
+        1).complains("no connection to keep")
+    Run("verify", "--golden", "absent/g", "--update", "-r", recorded(LEAK)).exits(3).complains(
+        "cannot be written")
+    with open("g", "rb") as stream:
+        assert stream.read() == b"as it was"
+
+
+@test
+def options_of_verify_belong_to_verify():
+    Run("-r", recorded(LEAK), "--golden", "g").exits(2).complains("--golden belongs to finwait verify")
+    Run("table", "-r", recorded(LEAK), "--format", "tap").exits(2).complains("belongs to finwait verify")
+    expect("all : refused", "--update").exits(2).complains("it needs --golden FILE")
+    expect("all : refused", "--format", "zeek").exits(2).complains("human, tap, junit or json")
+    expect("all : refused", "--for", "3s").exits(2).complains("it needs -i")
+
+
+@test
+def a_test_that_failed_has_failed_although_nobody_reads_it():
+    file("many", b"all : refused\n" * 3000)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([FINWAIT, "verify", "many", "-r", recorded(LEAK)], stdout=writer,
+                          stderr=subprocess.PIPE, env=environment(), timeout=60, check=False)
+    os.close(writer)
+    assert done.returncode == 1 and done.stderr == b"", done
+
+
 def main():
     chosen = [function for function in TESTS if not ONLY or function.__name__ in ONLY]
     print(f"TAP version 13\n1..{len(chosen)}")
