@@ -833,7 +833,7 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count)
 /* ------------------------------------------------------------------------------------ listeners */
 
 enum { /* without the padding behind the scope */
-    LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
+       LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
 };
 
 static unsigned hash_listener(const struct flow_table *table, const struct fw_listener *listener)
