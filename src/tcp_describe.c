@@ -55,6 +55,7 @@ static const char *describe_cause(const struct tcp_connection *connection)
 {
     static const char *const words[TCP_CAUSE_ICMP] = {
         [TCP_CAUSE_REFUSED] = "refused",
+        [TCP_CAUSE_SYNACK_REJECTED] = "SYN+ACK rejected",
         [TCP_CAUSE_RESET_AFTER_FIN] = "reset after FIN",
         [TCP_CAUSE_DATA_AFTER_CLOSE] = "data after close",
         [TCP_CAUSE_RESET_IN_HANDSHAKE_BY_CLIENT] = "reset by client in the handshake",

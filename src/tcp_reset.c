@@ -54,7 +54,9 @@ static enum rst_answer classify_rst(const struct step *step)
 static enum tcp_cause rst_cause(const struct step *step)
 {
     const struct tcp_end *sender = step->sender, *receiver = step->receiver;
-    if (receiver->state == FW_SYN_SENT)
+    if (step->from == FW_CLIENT && sender->state == FW_SYN_SENT && step->connection->synack_was_bad)
+        return TCP_CAUSE_SYNACK_REJECTED;
+    if (receiver->state == FW_SYN_SENT && !proved(sender, SND_SYN_ACK))
         return TCP_CAUSE_REFUSED;
     if (proved(sender, SND_FIN))
         return step->segment->flags & FW_ACK ? TCP_CAUSE_RESET_AFTER_FIN
@@ -155,7 +157,8 @@ void tcp_take_rst(struct step *step)
     const enum tcp_cause cause = rst_cause(step);
     const bool aborts = rst_closes_sender(step, answer);
     const bool was_over = tcp_is_over(connection);
-    const bool refused = receiver->state == FW_SYN_SENT && answer == RST_EXACT;
+    const bool refused = receiver->state == FW_SYN_SENT && answer == RST_EXACT &&
+                         !proved(sender, SND_SYN_ACK); /* else it had agreed before */
 
     if (aborts) {
         tcp_close_by_rst(step, sender, "sent RST", END_SENT_RST);
