@@ -103,8 +103,9 @@ struct finding {
     const char *detail; /* words, static; NULL: none */
     uint64_t number;    /* of the kind: bytes, frames */
     uint64_t sources, targets;
-    bool at_least;                   /* sources and targets are no less than that */
-    bool elsewhere;                  /* of several servers: there were too many to tell apart */
+    bool at_least;  /* sources and targets are no less than that */
+    bool fresh;     /* an attempt that has hardly waited: a finding only in a crowd */
+    bool elsewhere; /* of several servers: there were too many to tell apart */
     uint64_t others[FINDING_OTHERS]; /* other connections of the group */
     size_t other_count;
     struct mark marks[FINDING_MARKS];

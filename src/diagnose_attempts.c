@@ -11,6 +11,8 @@
 #include "addr.h"
 #include "diagnose.h"
 
+/* Answers under way at the end of a capture of a busy server are no flood: FRESH_SOURCES. */
+enum { FRESH_SOURCES = 1000 };
 enum { MOST_ATTEMPTS = 8192, MOST_CROWDS = 64, SCAN_TARGETS = 15, FLOOD_SOURCES = 50 };
 enum { SET_BYTES = 4096 };
 
@@ -166,14 +168,13 @@ static void close_ranks(struct finding_table *table)
     table->count = kept;
 }
 
-/* How many different targets (of a source), or sources with a half-open attempt (of a target), the
- * run from `from` on has; *to is where it ends. */
-static size_t measure_run(const struct finding_table *table, bool by_source, size_t from,
-                          size_t *to)
+/* Whether the run from `from` on has so many different targets (of a source), or sources with a
+ * half-open attempt (of a target), that it is a crowd; *to is where it ends. */
+static bool is_crowd(const struct finding_table *table, bool by_source, size_t from, size_t *to)
 {
     struct finding *const *list = table->list;
     const struct finding *before = NULL;
-    size_t different = 0, at = from;
+    size_t different = 0, fresh = 0, at = from;
 
     for (; at < table->count; at++) {
         if (by_source ? compare_source(list[from], list[at])
@@ -184,23 +185,25 @@ static size_t measure_run(const struct finding_table *table, bool by_source, siz
         different += !before || (by_source ? endpoint_compare(&before->identity.server,
                                                               &list[at]->identity.server) != 0
                                            : compare_source(before, list[at]) != 0);
+        fresh += list[at]->fresh;
         before = list[at];
     }
     *to = at;
-    return different;
+    if (by_source)
+        return different >= SCAN_TARGETS + fresh;
+    return different >= FRESH_SOURCES || different >= FLOOD_SOURCES + fresh;
 }
 
 static int find_crowds(struct attempts *attempts, bool by_source)
 {
     struct finding_table *table = &attempts->table;
-    const size_t least = by_source ? SCAN_TARGETS : FLOOD_SOURCES;
     size_t to;
 
     if (table->count == 0)
         return 0;
     qsort(table->list, table->count, sizeof *table->list, by_source ? by_attempt : by_target);
     for (size_t from = 0; from < table->count && attempts->crowd_count < MOST_CROWDS; from = to) {
-        const bool crowded = measure_run(table, by_source, from, &to) >= least;
+        const bool crowded = is_crowd(table, by_source, from, &to);
         if (crowded &&
             make_crowd(attempts, by_source ? FINDING_SCAN : FINDING_SYN_FLOOD, from, to) < 0)
             return -ENOMEM;
@@ -276,6 +279,7 @@ int attempts_finish(struct attempts *attempts,
         error = find_crowds(attempts, false);
     for (size_t i = 0; i < attempts->crowd_count && error == 0; i++) {
         attempts->crowds[i]->finding.at_least = true;
+        attempts->crowds[i]->finding.fresh = false;
         error = settle(context, &attempts->crowds[i]->finding);
     }
     return error == 0 ? settle_each(attempts, settle, context) : error;

@@ -144,6 +144,7 @@ void finding_join(struct finding *group, const struct finding *one)
     if (group->other_count < FINDING_OTHERS)
         group->others[group->other_count++] = one->identity.id;
     group->count += one->count;
+    group->fresh &= one->fresh;
     group->number += one->number;
     if (one->first_time < group->first_time)
         group->first_time = one->first_time;
@@ -166,6 +167,11 @@ static int settle(void *context, const struct finding *one)
     struct finding_table *groups = &diagnosis->groups;
     struct finding rest = *one;
     bool there;
+
+    if (one->fresh) {
+        diagnosis->excused[EXCUSE_OPENING] += one->count;
+        return 0;
+    }
     size_t place = finding_table_place(groups, one, &there);
     int error = 0;
 
@@ -175,9 +181,9 @@ static int settle(void *context, const struct finding *one)
             return error;
         rest.elsewhere = true; /* one group for each kind is always there */
         place = finding_table_place(groups, &rest, &there);
-        groups->most++;
+        groups->most += FINDING_KIND_COUNT;
         error = there ? 0 : finding_table_insert(groups, place, &rest);
-        groups->most--;
+        groups->most -= FINDING_KIND_COUNT;
         if (!there || error)
             return error;
     }
@@ -488,10 +494,15 @@ static void excuse(const struct cause *cause, enum excuse why)
     cause->diagnosis->excused[why]++;
 }
 
-static void add_unanswered(const struct cause *cause, enum finding_kind kind)
+static void add_unanswered(const struct cause *cause, enum finding_kind kind, bool again)
 {
     struct finding finding = begin(cause, kind, FW_SERVER);
 
+    finding.fresh = !again && !has_waited(cause);
+    if (finding.fresh && cause->connection->end == FW_END_REUSED) {
+        excuse(cause, EXCUSE_REPLACED);
+        return;
+    }
     show_syn(cause, &finding);
     if (kind == FINDING_NO_FINAL_ACK)
         show_handshake(cause, &finding, MARK_SYNACK);
@@ -561,18 +572,14 @@ static void judge_opening(const struct cause *cause)
     case FW_OPEN_ABANDONED:
         if (reset)
             judge_reset_in_handshake(cause);
-        else if (connection->syns[FW_CLIENT] > 1 || has_waited(cause))
-            add_unanswered(cause, FINDING_NO_ANSWER);
         else
-            excuse(cause, connection->end == FW_END_REUSED ? EXCUSE_REPLACED : EXCUSE_OPENING);
+            add_unanswered(cause, FINDING_NO_ANSWER, connection->syns[FW_CLIENT] > 1);
         return;
     case FW_OPEN_NO_FINAL_ACK:
         if (reset)
             judge_reset_in_handshake(cause);
-        else if (connection->synacks[FW_SERVER] > 1 || has_waited(cause))
-            add_unanswered(cause, FINDING_NO_FINAL_ACK);
         else
-            excuse(cause, connection->end == FW_END_REUSED ? EXCUSE_REPLACED : EXCUSE_OPENING);
+            add_unanswered(cause, FINDING_NO_FINAL_ACK, connection->synacks[FW_SERVER] > 1);
         return;
     case FW_OPEN_COMPLETE:
     case FW_OPEN_MIDSTREAM:

@@ -21,6 +21,7 @@
 #include "view.h"
 
 enum { INDENT = 3, LABEL_WIDTH = 11, DEFAULT_WIDTH = 80, LEAST_WIDTH = 60, MOST_WIDTH = 96 };
+enum { MOST_OF_A_KIND = 10 }; /* in text: the largest */
 enum { TEXT_BYTES = 2048, LINE_BYTES = 1024, TAG_WIDTH = 12 };
 
 struct view {
@@ -662,6 +663,43 @@ static void print_excuses(struct view *view)
     }
 }
 
+/* Those of a kind that were not written. */
+static void print_more(const struct view *view, enum finding_kind kind, uint64_t more)
+{
+    char *at = text_pad(out_reserve(view->out, LINE_BYTES), 0, INDENT);
+
+    if (more == 0)
+        return;
+    at = TEXT_LITERAL(at, "and ");
+    at = digits_u64(at, more);
+    at = TEXT_LITERAL(at, " more of ");
+    at = text_put(at, finding_kinds[kind].name);
+    at = TEXT_LITERAL(at, ", at other servers: --json has them all\n");
+    if (!view->options->quiet)
+        *at++ = '\n';
+    out_commit(view->out, at);
+}
+
+static void print_findings(struct view *view, struct finding *const *findings, size_t count,
+                           fw_time now)
+{
+    for (size_t from = 0, to; from < count; from = to) {
+        uint64_t of_kind = 0;
+
+        for (to = from; to < count && findings[to]->kind == findings[from]->kind; to++) {
+            if (!is_wanted(view, findings[to]))
+                continue;
+            view->found++;
+            if (view->records)
+                write_record(view, findings[to], now);
+            else if (of_kind++ < MOST_OF_A_KIND)
+                print_finding(view, findings[to], view->found, now);
+        }
+        if (of_kind > MOST_OF_A_KIND)
+            print_more(view, findings[from]->kind, of_kind - MOST_OF_A_KIND);
+    }
+}
+
 static void finish(struct view *view, const struct summary *summary)
 {
     size_t count;
@@ -671,15 +709,7 @@ static void finish(struct view *view, const struct summary *summary)
         view->out->error = ENOMEM;
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!is_wanted(view, findings[i]))
-            continue;
-        view->found++;
-        if (view->records)
-            write_record(view, findings[i], summary->last_time);
-        else
-            print_finding(view, findings[i], view->found, summary->last_time);
-    }
+    print_findings(view, findings, count, summary->last_time);
     if (view->records) {
         view_json.finish(view->records, summary);
         return;
