@@ -834,6 +834,17 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count)
 
 enum { LISTENER_KEY_BYTES = offsetof(struct fw_listener, synacks) };
 
+/* It is hashed and compared as bytes: those between its members are zero. */
+static void set_listener_key(struct fw_listener *listener, const struct fw_endpoint *endpoint,
+                             const struct fw_scope *scope)
+{
+    memset(listener, 0, sizeof(*listener));
+    listener->endpoint = *endpoint;
+    listener->scope.tunnel_id = scope->tunnel_id;
+    listener->scope.vlan = scope->vlan;
+    listener->scope.tunnel = scope->tunnel;
+}
+
 static unsigned hash_listener(const struct flow_table *table, const struct fw_listener *listener)
 {
     uint64_t words[4] = { 0 };
@@ -845,7 +856,8 @@ static unsigned hash_listener(const struct flow_table *table, const struct fw_li
 unsigned flow_listener_hash(const struct flow_table *table, const struct fw_endpoint *endpoint,
                             const struct fw_scope *scope)
 {
-    const struct fw_listener wanted = { .endpoint = *endpoint, .scope = *scope };
+    struct fw_listener wanted;
+    set_listener_key(&wanted, endpoint, scope);
     return hash_listener(table, &wanted);
 }
 
@@ -878,8 +890,9 @@ int flow_note_listener(struct flow_table *table, const struct fw_identity *ident
 {
     const unsigned first_buckets_log2 = 5; /* for HASH_MAKE_TABLE */
     struct shard *const shard = NULL;
-    const struct fw_listener wanted = { .endpoint = identity->server, .scope = identity->scope };
+    struct fw_listener wanted;
     struct listener *listener;
+    set_listener_key(&wanted, &identity->server, &identity->scope);
     const size_t key_bytes = LISTENER_KEY_BYTES;
     const unsigned hash = hash_listener(table, &wanted);
     HASH_FIND_BYHASHVALUE(hh, table->listeners, &wanted, key_bytes, hash, listener);
