@@ -335,9 +335,6 @@ void flow_table_destroy(struct flow_table *table)
 {
     if (!table)
         return;
-    for (int queue = 0; queue < FLOW_QUEUE_COUNT; queue++)
-        for (struct flow *flow = table->queues[queue].oldest; flow; flow = flow->newer)
-            release_content(table, flow);
     flow_clear(table);
     struct listener *listener = table->listeners, *next;
     struct shard *const shard = NULL; /* for uthash_free */
@@ -673,6 +670,10 @@ void flow_forget(struct flow_table *table, struct flow *flow)
 
 void flow_clear(struct flow_table *table)
 {
+    for (int queue = 0; queue < FLOW_QUEUE_COUNT && table->count > 0; queue++)
+        for (struct flow *flow = table->queues[queue].oldest; flow; flow = flow->newer)
+            if (flow->form != FLOW_EMPTY)
+                flow_forget(table, flow);
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &table->shards[i];
         HASH_CLEAR(hh, shard->flows);

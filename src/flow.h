@@ -166,7 +166,7 @@ enum flow_refusal flow_refused(const struct flow_table *table);
 void flow_remove(struct flow_table *table, struct flow *flow);
 
 /* To end them all, quicker: each is forgotten, empty but still in its place, then the table cleared
- * of flows. */
+ * of flows; also of those that were not forgotten. */
 void flow_forget(struct flow_table *table, struct flow *flow);
 void flow_clear(struct flow_table *table);
 
