@@ -102,8 +102,7 @@ const struct command *command_find(const char *name)
 static const char input_help[] =
     "input    -r FILE  pcap or pcapng, plain or gzip, zstd, lz4; repeatable; - is standard input\n"
     "         -i IF    live; -p not promiscuous, -s BYTES, -B KIB, -y LINKTYPE as tcpdump's\n"
-    "         -c N     so many packets; --for 30s: so long, live; a BPF filter at the end, or -F "
-    "FILE\n";
+    "         -c N     so many packets; --for 30s: so long, live; a BPF filter last, or -F FILE\n";
 static const char select_help[] =
     "select   -Y EXPR  ss's language: 'state close-wait and dport = :443 and dst 10.0.0.0/8'\n"
     "         --state close-wait,fin-wait-2\n";
