@@ -537,11 +537,10 @@ void verify_got(const struct verdict *verdict, const struct kept *kept, size_t i
         return;
     case CHECK_PATH:
         check_path_text(&kept->connection, check->side, path);
-        say(&prose, "path %s", fw_side_name(check->side));
-        for (const char *at = path; *at; at += state_length(at) + (at[state_length(at)] == '>'))
-            say(&prose, " %.*s", (int)state_length(at), at);
-        if (!*path)
-            say(&prose, " UNKNOWN");
+        for (char *at = path; *at; at++)
+            if (*at == '>')
+                *at = ' ';
+        say(&prose, "path %s %s", fw_side_name(check->side), *path ? path : "UNKNOWN");
         return;
     case CHECK_STATE:
         say(&prose, "state ");
