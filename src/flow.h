@@ -5,11 +5,10 @@
 #ifndef FLOW_H
 #define FLOW_H
 
-/* uthash must not end the program for want of memory: a failed add leaves hh.tbl NULL. Large arrays
- * of buckets come zeroed from calloc, and so without a page that nothing has touched. */
+/* uthash must not end the program for want of memory: a failed add leaves hh.tbl NULL. What it is
+ * given (flow.c) is zeroed already, without a page that nothing has touched. */
 #define HASH_NONFATAL_OOM         1
 #define uthash_nonfatal_oom(item) ((void)(item))
-#define uthash_malloc(bytes)      calloc(1, bytes)
 #define uthash_bzero(at, bytes)   ((void)0)
 #define HASH_KEYCMP(a, b, bytes)  flow_keys_differ(a, b, bytes)
 #include <uthash.h>
@@ -47,7 +46,7 @@ enum flow_queue {
     FLOW_CLOSED,     /* tombstones: late packets find them for 2MSL */
     FLOW_UNANSWERED, /* attempts that the SYN timer ended: a SYN sent again finds them */
     FLOW_DOUBT,      /* an end may be closed, TCP_TIMER_DOUBT */
-    FLOW_OPEN,       /* all others; order is by last look, see flow_refresh() */
+    FLOW_OPEN,       /* all others; order is by when they were last looked at */
     FLOW_QUEUE_COUNT
 };
 

@@ -963,6 +963,9 @@ void fw_tracker_finish(struct fw_tracker *tracker)
         }
         free(flows);
     }
+    struct fw_tracker_counts counts;
+    fw_tracker_counts(tracker, &counts);
+    tracker->counts.memory_peak_bytes = counts.memory_peak_bytes;
     flow_clear(tracker->flows);
 }
 
