@@ -58,6 +58,8 @@ static const char *describe_cause(const struct tcp_connection *connection)
         [TCP_CAUSE_SYNACK_REJECTED] = "SYN+ACK rejected",
         [TCP_CAUSE_RESET_AFTER_FIN] = "reset after FIN",
         [TCP_CAUSE_DATA_AFTER_CLOSE] = "data after close",
+        [TCP_CAUSE_PORT_REUSED_TOO_EARLY] = "port reused too early",
+        [TCP_CAUSE_KEEP_ALIVE_UNANSWERED] = "keep-alive unanswered",
         [TCP_CAUSE_RESET_IN_HANDSHAKE_BY_CLIENT] = "reset by client in the handshake",
         [TCP_CAUSE_RESET_IN_HANDSHAKE_BY_SERVER] = "reset by server in the handshake",
         [TCP_CAUSE_RESET_BY_CLIENT] = "reset by client",

@@ -51,6 +51,16 @@ static enum rst_answer classify_rst(const struct step *step)
     return RST_IN_WINDOW;
 }
 
+/* Its last segment was a keep-alive probe, and it has waited for the answer. */
+static bool gave_up_keep_alive(const struct step *step)
+{
+    const struct tcp_end *sender = step->sender, *receiver = step->receiver;
+    return is_synchronised((enum fw_state)sender->state) && has(receiver, END_SEEN) &&
+           sender->last_seq == sender->nxt - 1 && sender->last_payload_bytes <= 1 &&
+           receiver->window > 0 && receiver->last_time < sender->last_time &&
+           tcp_elapsed(sender->last_time, step->now) >= FW_SECOND;
+}
+
 static enum tcp_cause rst_cause(const struct step *step)
 {
     const struct tcp_end *sender = step->sender, *receiver = step->receiver;
@@ -58,6 +68,10 @@ static enum tcp_cause rst_cause(const struct step *step)
         return TCP_CAUSE_SYNACK_REJECTED;
     if (receiver->state == FW_SYN_SENT && !proved(sender, SND_SYN_ACK))
         return TCP_CAUSE_REFUSED;
+    if (has(sender, END_RESTARTED) && receiver->state == FW_TIME_WAIT)
+        return TCP_CAUSE_PORT_REUSED_TOO_EARLY;
+    if (gave_up_keep_alive(step))
+        return TCP_CAUSE_KEEP_ALIVE_UNANSWERED;
     if (proved(sender, SND_FIN))
         return step->segment->flags & FW_ACK ? TCP_CAUSE_RESET_AFTER_FIN
                                              : TCP_CAUSE_DATA_AFTER_CLOSE;
