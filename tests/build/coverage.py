@@ -40,7 +40,7 @@ def objects():
 
 def run_all(tests):
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
-        quietly("meson", "setup", BUILD, "-Db_coverage=true", "--buildtype=debug")
+        quietly("meson", "setup", BUILD, "-Db_coverage=true", "-Doptimization=1")
     quietly("ninja", "-C", BUILD)
     for path in objects():
         os.unlink(path)

@@ -122,7 +122,7 @@ def seeds(target):
         for path in small[::4]:
             for number, (link, frame) in enumerate(frames(path)):
                 head = bytes([LINK_TYPES.index(link), 1, 0]) if target == "decode" else \
-                    b"tcp port 80 or vlan\0" + bytes([link])
+                    b"tcp port 80 or vlan\0" + bytes([link & 255])
                 yield f"{os.path.basename(path)}-{number}", head + frame
     elif target == "decompress":
         for path in small[::20]:
