@@ -359,6 +359,13 @@ static bool show_now(void *context, const struct fw_connection *connection)
     return true;
 }
 
+/* Every line of records is one. */
+static void separate_views(const struct loop *loop)
+{
+    if (loop->any_view && loop->run->view != &view_json)
+        out_char(loop->run->out, '\n');
+}
+
 /* table --every: a view of what is there now. What the account said before stays as it was. */
 static int show_again(struct loop *loop, fw_time now)
 {
@@ -370,8 +377,7 @@ static int show_again(struct loop *loop, fw_time now)
     loop->result->summary.half_closed_id = 0;
     if (loop->result->summary.last_time < now)
         loop->result->summary.last_time = now; /* ages count until now */
-    if (loop->any_view)
-        out_char(loop->run->out, '\n');
+    separate_views(loop);
     error = make_view(loop);
     if (error == 0) {
         fw_tracker_each(loop->tracker, show_now, loop);
@@ -561,8 +567,7 @@ int run_loop(const struct run *run, struct run_result *result)
     if (loop.tracker) {
         if (!loop.view && make_view(&loop) < 0)
             error = -ENOMEM;
-        if (loop.any_view)
-            out_char(run->out, '\n');
+        separate_views(&loop);
         end_time(&loop);
         if (run->metrics) /* what is open now is not what the end of the input makes of it */
             write_metrics(&loop, run->now(run->now_context));
