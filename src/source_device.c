@@ -26,6 +26,9 @@ enum {
     DEFAULT_SNAPLEN = 192,
     DEFAULT_BUFFER_KIB = 64 * 1024,
     LARGEST_BUFFER_KIB = INT_MAX / 1024,
+    /* libpcap makes blocks of 256 KiB where packets come in batches: while the only one is read,
+     * all that comes is dropped. */
+    SMALLEST_BUFFER_KIB = 1024,
 };
 
 /* ----------------------------------------------------------------------------------- errors -- */
@@ -121,6 +124,8 @@ static void set_options(struct device *device, const struct live_options *option
     device->snaplen = options->snaplen ? options->snaplen : DEFAULT_SNAPLEN;
     if (buffer_kib > LARGEST_BUFFER_KIB)
         buffer_kib = LARGEST_BUFFER_KIB;
+    if (buffer_kib < SMALLEST_BUFFER_KIB && !options->immediate)
+        buffer_kib = SMALLEST_BUFFER_KIB;
     pcap_set_snaplen(pcap, device->snaplen > INT_MAX ? INT_MAX : (int)device->snaplen);
     pcap_set_buffer_size(pcap, (int)buffer_kib * 1024);
     pcap_set_promisc(pcap, !options->no_promiscuous && strcmp(device->name, "any") != 0);
