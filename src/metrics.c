@@ -6,11 +6,12 @@ const int64_t metrics_bounds_ns[METRICS_BUCKETS - 1] = {
     500 * FW_MILLISECOND, 1000 * FW_MILLISECOND, 3000 * FW_MILLISECOND,
 };
 
-/* No transition leads to LISTEN: an end that leaves it was CLOSED, or in no state, until the very
- * packet that showed that it listens. */
-static enum fw_state as_entered(enum fw_state state)
+/* What an end that has moved was before it left CLOSED or LISTEN no step says: it may have been in
+ * LISTEN until that very packet only, or silent since it left an earlier connection. The three are
+ * counted as CLOSED. */
+static enum fw_state as_counted(enum fw_state state)
 {
-    return state == FW_LISTEN ? FW_CLOSED : state;
+    return state == FW_LISTEN || state == FW_UNKNOWN ? FW_CLOSED : state;
 }
 
 static bool has_failed(enum fw_open open)
@@ -56,8 +57,8 @@ void metrics_step(struct metrics *metrics, const struct fw_step *step)
         if (transition->in_state_ns < 0)
             metrics->moved[side]++; /* the first of this end: it was in no state before */
         else
-            metrics->in_state[side][as_entered(transition->from)]--;
-        metrics->in_state[side][as_entered(transition->to)]++;
+            metrics->in_state[side][as_counted(transition->from)]--;
+        metrics->in_state[side][as_counted(transition->to)]++;
         metrics->entered[side][transition->to]++;
         established |= transition->to == FW_ESTABLISHED;
         given_up |= side == FW_CLIENT && transition->to == FW_CLOSED;
@@ -71,7 +72,7 @@ static void forget_end(struct metrics *metrics, enum fw_side side, enum fw_state
 {
     if (since == INT64_MIN)
         return;
-    metrics->in_state[side][as_entered(told)]--;
+    metrics->in_state[side][as_counted(told)]--;
     metrics->moved[side]--;
 }
 

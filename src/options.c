@@ -59,6 +59,8 @@ enum option {
     OPT_WRITE,
 };
 
+enum { WHOLE_PACKET = 262144 }; /* MAXIMUM_SNAPLEN of libpcap */
+
 enum takes { NOTHING, A_VALUE, MAYBE_A_VALUE /* only as --name=value */ };
 
 struct option_row {
@@ -376,9 +378,10 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return true;
     case OPT_SELECT:
         return set_once(parser, name, value, &options->selection);
-    case OPT_SNAPLEN: /* tcpdump: 0 means the default */
+    case OPT_SNAPLEN: /* as tcpdump's: 0 is all of a packet */
+        options->snaplen = WHOLE_PACKET;
         return strcmp(value, "0") == 0 ||
-               set_u32(parser, name, value, UINT32_C(262144), &options->snaplen);
+               set_u32(parser, name, value, WHOLE_PACKET, &options->snaplen);
     case OPT_STATE:
         return set_once(parser, name, value, &options->states);
     case OPT_THREADS:

@@ -13,13 +13,16 @@ Without names: all; churn for 60 s. Needs root. The exit status is 1 if a count 
 something took, or what was lost, is told and never a failure.
 """
 import argparse
+import datetime
 import json
 import os
 import pathlib
+import re
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -64,10 +67,115 @@ def resident_kb(pid):
         return next(int(line.split()[1]) for line in stream if line.startswith("VmRSS:"))
 
 
-def capture(net, finwait, *options, at=None):
-    process = net.start(net.client, finwait, "-i", network.CLIENT_IF, "--json", *options, at or "tcp")
-    network.await_that(lambda: network.listens(process), "capturing")
+def capture(net, finwait, *options, **more):
+    process = net.start(net.client, finwait, "-i", network.CLIENT_IF, "--json", *options, **more)
+    network.await_that(lambda: network.waits(process), "capturing")
     return process
+
+
+def flood(net, folder, count, rate, port=7):
+    done = net.run(net.client, str(folder / "tests/live/flood"), network.CLIENT_IF, str(count),
+                   str(rate), "10.99.0.1", str(port))
+    return json.loads(done.stdout)
+
+
+# -------------------------------------------------------------------------------------------- rate --
+
+FILTER = ["tcp", "dst", "port", "7"]
+
+
+def seen_by_tcpdump(net, folder, rate, count):
+    process = net.start(net.client, "tcpdump", "-i", network.CLIENT_IF, "-s", "192", "-B", "65536", "-w",
+                        "/dev/null", *FILTER)
+    network.await_that(lambda: network.waits(process), "capturing")
+    sent = flood(net, folder, count, rate)
+    time.sleep(0.3)
+    process.terminate()
+    said = process.communicate()[1]
+    seen, dropped = (int(re.search(rf"(\d+) packets? {what}", said).group(1))
+                     for what in ("captured", "dropped by kernel"))
+    return sent, seen, dropped
+
+
+def seen_by_finwait(net, folder, rate, count, *options):
+    process = capture(net, str(folder / "src/finwait"), "-q", *options, *FILTER)
+    sent = flood(net, folder, count, rate)
+    time.sleep(0.3)
+    process.terminate()
+    told = summary_of(process.communicate()[0])
+    return sent, told["packets"], told["dropped_kernel"]
+
+
+def rate(folder):
+    """SYNs, each a connection of its own: what finwait has most work with."""
+    if not shutil.which("tcpdump"):
+        say("rate: there is no tcpdump")
+        return
+    tell("rate: SYNs of other sources each, 60 bytes; buffer 64 MiB, the smallest in the last row")
+    tell("  wanted/s      sent/s      sent  tcpdump dropped  finwait dropped  sent = seen + dropped")
+    with network.Network() as net:
+        for wanted, options in ((50_000, []), (100_000, []), (200_000, []), (400_000, []), (0, []),
+                                (0, ["-B", "1024"])):
+            count = 3 * wanted or 1_500_000
+            other = seen_by_tcpdump(net, folder, wanted, count)
+            sent, seen, dropped = seen_by_finwait(net, folder, wanted, count, *options)
+            if seen + dropped != sent["sent"]:
+                WRONG.append(f"rate {wanted}: sent {sent['sent']}, seen {seen}, dropped {dropped}")
+            tell(f"  {wanted or 'most':>8}  {sent['sent'] / sent['seconds']:>10,.0f}  {sent['sent']:>8}"
+                 f"  {other[2]:>15}  {dropped:>15}  {'yes' if seen + dropped == sent['sent'] else 'NO'}")
+
+
+# ----------------------------------------------------------------------------------------- latency --
+
+def latency(folder):
+    for words, options in (("in batches", []), ("line by line (-l)", ["-l"])):
+        with network.Network() as net:
+            net.serve()
+            process = capture(net, str(folder / "src/finwait"), *options, "tcp")
+            load = net.start(net.client, sys.executable, network.PEERS, "load", "--rate=200",
+                             "client=1000", "server=1000")
+            late, ended = [], 0
+            while ended < 2000:
+                line = process.stdout.readline()
+                now = time.time_ns()
+                record = json.loads(line)
+                if record["type"] == "transition" and record["proof"] == "segment":
+                    whole, nanoseconds = record["ts"].rstrip("Z").split(".")
+                    at = int(datetime.datetime.fromisoformat(whole + "+00:00").timestamp()) * 10**9
+                    late.append((now - at - int(nanoseconds)) / 1e6)
+                    ended += record["to"] == "TIME_WAIT"
+            load.wait()
+            process.terminate()
+            process.communicate()
+        late.sort()
+        tell(f"latency: {words}, 200 connections a second, {len(late)} transitions: median "
+             f"{statistics.median(late):.2f} ms, p99 {late[len(late) * 99 // 100]:.2f} ms, most "
+             f"{late[-1]:.2f} ms")
+
+
+# ------------------------------------------------------------------------------------------- flood --
+
+def syn_flood(folder):
+    real, spoofed, limit = 1000, 3_000_000, 100_000
+    with network.Network() as net, tempfile.TemporaryFile("w+") as output:
+        net.serve()
+        process = capture(net, str(folder / "src/finwait"), "--max-conns", str(limit), "-Y",
+                          "dport = :8080", "tcp", stdout=output)
+        hold = net.start(net.client, sys.executable, network.PEERS, "load", "--hold", f"open={real}",
+                         stdin=subprocess.PIPE)
+        hold.stdout.readline()
+        sent = flood(net, folder, spoofed, 100_000)
+        time.sleep(0.5)
+        process.terminate()
+        process.wait()
+        output.seek(0)
+        records = [json.loads(line) for line in output]
+    told = records[-1]
+    ends = [record["end"] for record in records if record["type"] == "connection"]
+    tell(f"flood: {sent['sent']:,} SYNs at {sent['sent'] / sent['seconds']:,.0f} a second under "
+         f"--max-conns {limit}: dropped {told['dropped_kernel']}, evicted half-open "
+         f"{told['evicted_half_open']:,}, idle {told['evicted_idle']}; of {real} established connections "
+         + check("evicted", ends.count("evicted"), 0) + ", " + check("still open", ends.count("open"), real))
 
 
 # ------------------------------------------------------------------------------------------- churn --
@@ -80,7 +188,7 @@ def churn(folder, duration_s):
     samples = []
     with network.Network() as net:
         net.serve()
-        process = capture(net, str(folder / "src/finwait"), "-q", "--metrics", "/tmp/churn.prom")
+        process = capture(net, str(folder / "src/finwait"), "-q", "tcp")
         load = net.start(net.client, sys.executable, network.PEERS, "load",
                          f"--rate={per_minute / 60}", *(f"{k}={v}" for k, v in counts.items()))
         started = time.monotonic()
@@ -107,8 +215,6 @@ def churn(folder, duration_s):
          f"{steady[0] / 1024:.1f} MiB at {min(300, elapsed / 2):.0f} s, "
          f"{steady[-1] / 1024:.1f} MiB at the end, between {min(steady) / 1024:.1f} and "
          f"{max(steady) / 1024:.1f} MiB; processor {cpu:.1f} s")
-    if os.path.exists("/tmp/churn.prom"):
-        os.unlink("/tmp/churn.prom")
 
 
 def main():
@@ -122,7 +228,8 @@ def main():
     if reason:
         say(f"live: {reason}")
         return 77
-    known = {"churn": lambda folder: churn(folder, options.duration)}
+    known = {"rate": rate, "latency": latency, "flood": syn_flood,
+             "churn": lambda folder: churn(folder, options.duration)}
     folder = options.build or build()
     for name in options.what or known:
         known[name](folder)

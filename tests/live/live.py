@@ -20,8 +20,8 @@ import sys
 import time
 
 import prometheus
-from network import (CLIENT, CLIENT_IF, SERVER, SERVER_IF, PEERS, Network, await_that, listens,
-                     why_not)
+from network import (CLIENT, CLIENT_IF, PEERS, SERVER, SERVER_IF, Network, await_that, sockets,
+                     waits, why_not)
 from tap import (Skip, connections, ends, environment, records, run, run_tests, says)
 
 FINWAIT, FLOOD = (os.path.abspath(path) for path in sys.argv[1:3])
@@ -50,26 +50,6 @@ def start(net, *options, name=None, **more):
                (sockets(process) >= wanted and waits(process)), "capturing", 10)
     assert process.poll() is None, process.communicate()
     return process
-
-
-def sockets(process):
-    """Packet sockets in its namespace whose descriptors it has and that are bound."""
-    with contextlib.suppress(OSError):
-        inodes = {os.readlink(f"/proc/{process.pid}/fd/{fd}")[8:-1]
-                  for fd in os.listdir(f"/proc/{process.pid}/fd")
-                  if os.readlink(f"/proc/{process.pid}/fd/{fd}").startswith("socket:")}
-        with open(f"/proc/{process.pid}/net/packet", encoding="ascii") as stream:
-            lines = [line.split() for line in stream.readlines()[1:]]
-        return sum(1 for line in lines if line[-1] in inodes and line[5] == "1")
-    return 0
-
-
-def waits(process):
-    """It is in poll(2): its filter is set, and it is in its loop."""
-    with contextlib.suppress(OSError):
-        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as stream:
-            return stream.read().split()[0] in ("7", "73", "271")  # x86-64: poll, ppoll; others: ppoll
-    return False
 
 
 def stop(process, status=0, by=signal.SIGINT):

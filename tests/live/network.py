@@ -111,10 +111,22 @@ def await_that(condition, what, seconds=30):
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
-def listens(process):
-    """Whether a capture has begun: a packet socket of this process is in its namespace's list."""
-    try:
+def waits(process):
+    """It is in poll(2): its filter is set, and it is in its loop."""
+    with contextlib.suppress(OSError, IndexError):
+        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as stream:
+            number = stream.read().split()[0]
+        return sockets(process) and number in ("7", "73", "271")  # x86-64: poll, ppoll; others: ppoll
+    return False
+
+
+def sockets(process):
+    """How many bound packet sockets it has."""
+    with contextlib.suppress(OSError):
+        folder = f"/proc/{process.pid}/fd"
+        links = [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder)]
+        inodes = {link[8:-1] for link in links if link.startswith("socket:")}
         with open(f"/proc/{process.pid}/net/packet", encoding="ascii") as stream:
-            return len(stream.readlines()) > 1
-    except OSError:
-        return False
+            lines = [line.split() for line in stream.readlines()[1:]]
+        return sum(1 for line in lines if line[-1] in inodes and line[5] == "1")
+    return 0

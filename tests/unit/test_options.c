@@ -115,7 +115,7 @@ START_TEST(tcpdumps_letters_mean_what_they_mean_there)
     ck_assert_str_eq(options.link_type, "LINUX_SLL2");
     ck_assert_str_eq(options.filter_file, "file");
     accepts("-r a -s 0");
-    ck_assert_uint_eq(options.snaplen, 0);
+    ck_assert_uint_eq(options.snaplen, 262144);
     accepts("-D");
     ck_assert_str_eq(options.command->name, "interfaces");
 }
