@@ -58,6 +58,11 @@ def build():
     return folder
 
 
+def thirds(values):
+    third = max(1, len(values) // 3)
+    return values[:third], values[third:-third] or values, values[-third:]
+
+
 def summary_of(output):
     return json.loads(output.strip().splitlines()[-1])
 
@@ -188,7 +193,7 @@ def churn(folder, duration_s):
     samples = []
     with network.Network() as net:
         net.serve()
-        process = capture(net, str(folder / "src/finwait"), "-q", "tcp")
+        process = capture(net, str(folder / "src/finwait"), "-q", "--timers=linux", "tcp")
         load = net.start(net.client, sys.executable, network.PEERS, "load",
                          f"--rate={per_minute / 60}", *(f"{k}={v}" for k, v in counts.items()))
         started = time.monotonic()
@@ -204,7 +209,9 @@ def churn(folder, duration_s):
         cpu = os.times().children_user + os.times().children_system - cpu.children_user - \
             cpu.children_system
     told = summary_of(output)
-    steady = [kb for at, kb in samples if at > min(300, elapsed / 2)]
+    # TIME_WAIT lasts a minute, and what is closed is remembered for another.
+    steady_from = min(150, elapsed / 2)
+    steady = [kb for at, kb in samples if at > steady_from]
     tell(f"churn: {elapsed:.0f} s, {sum(done.values()) / elapsed * 60:,.0f} connections a minute; "
          + "; ".join([check("connections", told["connections"], sum(done.values())),
                       check("closed", told["closed"], done["client"] + done["server"]),
@@ -212,9 +219,11 @@ def churn(folder, duration_s):
                       check("never opened", told["never_opened"], done["refused"]),
                       check("half-closed or open", told["half_closed"] + told["open"], 0)]))
     tell(f"       dropped {told['dropped_kernel'] + told['dropped_interface']}; resident "
-         f"{steady[0] / 1024:.1f} MiB at {min(300, elapsed / 2):.0f} s, "
+         f"{steady[0] / 1024:.1f} MiB at {steady_from:.0f} s, "
          f"{steady[-1] / 1024:.1f} MiB at the end, between {min(steady) / 1024:.1f} and "
-         f"{max(steady) / 1024:.1f} MiB; processor {cpu:.1f} s")
+         f"{max(steady) / 1024:.1f} MiB, medians of its thirds "
+         + ", ".join(f"{statistics.median(third) / 1024:.1f}" for third in thirds(steady))
+         + f"; processor {cpu:.1f} s")
 
 
 def main():
