@@ -158,8 +158,7 @@ static void fill(struct pipeline *pipeline, struct batch *batch)
     if (pipeline->tracker)
         fw_tracker_prepare(pipeline->tracker, batch->segments, batch->segment_count,
                            batch->lookups);
-    if (!pipeline->live)
-        source_stats(pipeline->source, &batch->stats);
+    source_stats(pipeline->source, &batch->stats);
 }
 
 static bool is_final(const struct batch *batch)

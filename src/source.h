@@ -10,7 +10,7 @@
 
 enum source_result {
     SOURCE_END = 0,    /* the input ended; source_fault() says whether as it should */
-    SOURCE_AGAIN = -1, /* live only: nothing at the moment, time may pass; ask again */
+    SOURCE_AGAIN = -1, /* live, or follows: nothing at the moment, time may pass; ask again */
 };
 
 /* What was wrong with an input. Each is one line for the user, without the program's name, such as
@@ -38,12 +38,22 @@ struct source_stats {
     uint64_t dropped_interface; /* live: ps_ifdrop */
 };
 
+/* One interface of a live source. */
+struct source_device {
+    const char *name; /* lent for the life of the source */
+    uint16_t link_type;
+    uint32_t snaplen; /* bytes */
+    uint64_t packets;
+    uint64_t dropped_kernel, dropped_interface;
+};
+
 struct source; /* each implementation begins with this */
 
 struct source_ops {
     int (*next)(struct source *source, struct fw_packet *packets, int max);
     bool (*fault)(struct source *source, size_t index, struct source_fault *fault);
     void (*stats)(struct source *source, struct source_stats *stats);
+    bool (*device)(struct source *source, size_t index, struct source_device *device); /* or NULL */
     void (*destroy)(struct source *source);
 };
 
@@ -68,6 +78,13 @@ static inline bool source_fault(struct source *source, size_t index, struct sour
 static inline void source_stats(struct source *source, struct source_stats *stats)
 {
     source->ops->stats(source, stats);
+}
+
+/* The index-th interface that it captures on, with what was lost there; false: there is none (it
+ * reads files, for example). */
+static inline bool source_device(struct source *source, size_t index, struct source_device *device)
+{
+    return source->ops->device && source->ops->device(source, index, device);
 }
 
 static inline void source_destroy(struct source *source)
@@ -96,18 +113,37 @@ bool filter_fault(const struct filter *filter, size_t index, struct source_fault
 struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
                                  uint64_t max_packets, struct source_fault *fault);
 
-/* Live capture (source_live.c). */
+/* One file that is being written, or those that match a pattern, one after the other, or standard
+ * input (source_follow.c). Ends only with a pipe, by an interrupt, or after `max_packets`;
+ * SOURCE_AGAIN when there is nothing new. A file that is not there yet is waited for. */
+struct source *source_open_follow(const char *pattern, struct filter *filter, uint64_t max_packets,
+                                  struct source_fault *fault);
+
+/* Live capture (source_live.c). Packets of several interfaces come in order of time; each waits a
+ * few milliseconds for earlier ones of the others. `packet.file` says which interface it was. */
+enum live_direction { LIVE_BOTH, LIVE_IN, LIVE_OUT };
 struct live_options {
-    const char *interface;
+    const char *const *interfaces; /* lent; "any" is all of them, as one */
+    size_t interface_count;
     const char *filter;    /* BPF expression, may be NULL; see filter_create() for what is wrong */
     uint32_t snaplen;      /* bytes; 0: default (192) */
-    uint32_t buffer_kib;   /* 0: default (64 MiB) */
+    uint32_t buffer_kib;   /* of each interface; 0: default (64 MiB) */
     const char *link_type; /* -y; NULL: the interface's own */
-    bool no_promiscuous;   /* -p */
-    bool immediate;        /* lines are read by a person */
-    uint64_t max_packets;  /* 0: no limit */
+    enum live_direction direction;
+    bool no_promiscuous;  /* -p */
+    bool immediate;       /* lines are read by a person */
+    uint64_t max_packets; /* 0: no limit */
+    /* CLOCK_REALTIME, by which packets are stamped. NULL: packets of several interfaces do not wait
+     * for one another. */
+    fw_time (*now)(void *context);
+    void *now_context;
 };
 struct source *source_open_live(const struct live_options *options, struct source_fault *fault);
+
+/* What `source` lends is also written to a file, as pcapng (source_keep.c). It takes `source`; NULL
+ * with *fault filled if the file cannot be opened. A file that can no longer be written ends the
+ * input: what is in it is whole. The path is lent. */
+struct source *source_keep(struct source *source, const char *path, struct source_fault *fault);
 
 /* Makes the next source_next() of a live source, or of a blocked pipe, return SOURCE_END after what
  * the kernel already has. Safe in a signal handler. */

@@ -222,6 +222,44 @@ def run_ci(name, capture):
 
 
 @test
+def the_dashboard_asks_for_metrics_that_are_written():
+    dashboard = json.loads((EXAMPLES / "grafana" / "finwait.json").read_text(encoding="utf-8"))
+    asked = set(re.findall(r"finwait_[a-z_]+", json.dumps(dashboard)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "m.prom")
+        run(FINWAIT, "-q", "-r", str(ROOT / "pcaps" / "stories.pcapng"), "--metrics", str(path))
+        written = set(re.findall(r"^finwait_[a-z_]+", path.read_text(encoding="ascii"), re.MULTILINE))
+    written.add("finwait_packets_dropped_total")  # of interfaces only
+    return [f"{name} is not written" for name in sorted(asked - written)] + \
+        ([] if len(asked) > 5 else ["it asks for nothing"])
+
+
+@test
+def the_service_is_what_systemd_takes():
+    """finwait is looked for where the unit has it: here another program stands for it."""
+    if not shutil.which("systemd-analyze"):
+        raise Skip("there is no systemd-analyze (Debian: systemd)")
+    text = (EXAMPLES / "systemd" / "finwait@.service").read_text(encoding="utf-8")
+    wrong = []
+    with tempfile.TemporaryDirectory() as folder:
+        unit = pathlib.Path(folder, "finwait@eth0.service")
+        unit.write_text(text.replace("/usr/bin/finwait", "/bin/true").replace(
+            "Documentation=man:finwait(1)\n", ""), encoding="utf-8")
+        done = run("systemd-analyze", "verify", str(unit))
+        wrong += (done.stdout + done.stderr).splitlines()
+        done = run("systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit))
+        if "Unknown" in done.stderr or "unrecognized" in done.stderr:
+            print("# this systemd-analyze cannot judge a file: only verified")
+        elif done.returncode != 0:
+            wrong += done.stdout.splitlines()[-1:] + done.stderr.splitlines()
+    options = re.search(r"^ExecStart=\S+ (.*)$", text, re.MULTILINE).group(1).replace("%I", "nosuch0")
+    done = run(FINWAIT, *options.split())
+    if done.returncode != 3 or "nosuch0" not in done.stderr:  # all else about it was understood
+        wrong.append(f"finwait {options}: {done.returncode} {done.stderr}")
+    return wrong
+
+
+@test
 def ci_passes_if_all_captures_are_as_expected_and_fails_if_one_is_not():
     need_verify()
     wrong = []
