@@ -3,6 +3,7 @@
 #include "progress.h"
 #include "resolve.h"
 #include "run.h"
+#include "sandbox.h"
 #include "select.h"
 #include "source.h"
 #include "suggest.h"
@@ -29,6 +30,8 @@ struct follow {
     struct filter *filter;
     struct selection *selection;
     struct resolver *resolver;
+    struct source_files *files;       /* open, until they are the source */
+    struct source_files *files_again; /* for a second reading; NULL: there is none */
     struct source *source;
     struct progress progress;
     struct view_options view_options;
@@ -164,7 +167,8 @@ static int make_selection(struct follow *follow)
 
 /* ------------------------------------------------------------------------------------- parts -- */
 
-static int open_source(struct follow *follow)
+/* All that is needed later, before the sandbox: files are opened, and not yet looked into. */
+static int open_inputs(struct follow *follow)
 {
     const struct options *options = follow->options;
     const struct live_options live = {
@@ -179,11 +183,49 @@ static int open_source(struct follow *follow)
     };
     struct source_fault fault = { 0 };
 
-    if (options->interface)
+    if (options->interface) {
         follow->source = source_open_live(&live, &fault);
-    else
-        follow->source = source_open_files(options->files, options->file_count, follow->filter,
-                                           options->max_packets, &fault);
+    } else {
+        filter_prepare(follow->filter);
+        follow->files = source_files_open(options->files, options->file_count, &fault);
+        if (follow->files && verification_may_read_again(follow->verification))
+            follow->files_again = source_files_open(options->files, options->file_count, &fault);
+    }
+    if (follow->source || follow->files)
+        return EXIT_DONE;
+    complain(fault.hint, "%s", fault.text);
+    return EXIT_UNREADABLE;
+}
+
+/* From here on strangers' bytes are read, and nothing more can be opened. */
+static int enter_sandbox(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    struct sandbox_plan plan = { .mode = options->sandbox, .user = options->user };
+    char statistics[2][SANDBOX_ROOM], error[TEXT_BYTES], hint[TEXT_BYTES];
+    struct sandbox_state state;
+
+    if (options->interface)
+        sandbox_allow_statistics(&plan, options->interface, statistics);
+    if (options->update)
+        sandbox_allow(&plan, options->golden, SANDBOX_REPLACE);
+    if (!sandbox_enter(&plan, &state, error, hint)) {
+        complain(hint, "%s", error);
+        return EXIT_UNREADABLE;
+    }
+    if (options->verbose)
+        complain(NULL, "sandbox: %s", state.text);
+    return EXIT_DONE;
+}
+
+/* The files that were opened become a source. */
+static int read_files(struct follow *follow, struct source_files **files)
+{
+    struct source_fault fault = { 0 };
+
+    follow->source =
+        source_read_files(*files, follow->filter, follow->options->max_packets, &fault);
+    *files = NULL;
     if (follow->source)
         return EXIT_DONE;
     complain(fault.hint, "%s", fault.text);
@@ -270,9 +312,11 @@ static int make_view_options(struct follow *follow)
     view_options->verbose = options->verbose;
     make_command_line(follow);
     if (options->resolve) {
-        follow->resolver = resolver_create();
+        char error[TEXT_BYTES], hint[TEXT_BYTES];
+
+        follow->resolver = resolver_create(options->sandbox, options->user, error, hint);
         if (!follow->resolver) {
-            complain(NULL, "out of memory");
+            complain(hint, "-N: %s", error);
             return EXIT_UNREADABLE;
         }
         view_options->resolve = resolver_name;
@@ -375,13 +419,11 @@ static int read_again(struct follow *follow, struct run again)
 {
     struct view_options view_options = follow->view_options;
     struct run_result result;
-    int status;
 
     source_destroy(follow->source);
     follow->source = NULL;
-    status = open_source(follow);
-    if (status != EXIT_DONE)
-        return status;
+    if (!follow->files_again || read_files(follow, &follow->files_again) != EXIT_DONE)
+        return EXIT_UNREADABLE;
     again.source = follow->source;
     again.view = &view_evidence;
     again.view_options = &view_options;
@@ -463,11 +505,17 @@ int cmd_follow(const struct command *command, const struct options *options,
     if (status == EXIT_DONE)
         status = make_view_options(&follow);
     if (status == EXIT_DONE)
-        status = open_source(&follow);
+        status = open_inputs(&follow);
+    if (status == EXIT_DONE)
+        status = enter_sandbox(&follow);
+    if (status == EXIT_DONE && follow.files)
+        status = read_files(&follow, &follow.files);
     if (status == EXIT_DONE)
         status = follow_packets(&follow);
 
     source_destroy(follow.source);
+    source_files_close(follow.files);
+    source_files_close(follow.files_again);
     verification_close(follow.verification);
     resolver_destroy(follow.resolver);
     selection_destroy(follow.selection);

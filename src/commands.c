@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "config.h"
+#include "sandbox.h"
 #include "suggest.h"
 
 #include <stdio.h>
@@ -108,7 +109,7 @@ static const char select_help[] =
     "         --state close-wait,fin-wait-2\n";
 static const char tracking_help[] =
     "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n"
-    "         --threads N\n";
+    "         --threads N;  privileges: --sandbox=auto|strict|off --user NAME\n";
 static const char output_help[] =
     "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
     "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"
@@ -187,8 +188,13 @@ int cmd_help(const struct command *command, const struct options *options,
 
 void command_version(bool verbose, struct out *out)
 {
+    char sandbox[256];
+
     out_text(out, "finwait " FINWAIT_VERSION "\n");
-    if (verbose)
-        out_text(out, "libraries: " FINWAIT_LIBRARIES "\n"
-                      "captures: pcap, pcapng" FINWAIT_COMPRESSION "; live by libpcap\n");
+    if (!verbose)
+        return;
+    sandbox_describe(sandbox, sizeof sandbox);
+    out_text(out, "libraries: " FINWAIT_LIBRARIES "\n"
+                  "captures: pcap, pcapng" FINWAIT_COMPRESSION "; live by libpcap\n");
+    out_printf(out, "sandbox: %s\n", sandbox);
 }

@@ -72,6 +72,8 @@ struct verify_run *verification_run(struct verification *verification);
 bool verification_wants_interop(const struct verification *verification);
 /* The view of the first run: with the hooks that are needed, and no other. */
 const struct view_ops *verification_view(struct verification *verification);
+/* Whether that could come: it is asked before the input is read. */
+bool verification_may_read_again(const struct verification *verification);
 /* Whether to read the input a second time, with view_evidence. */
 bool verification_reads_again(struct verification *verification);
 /* After all runs: writes the report, or the golden file. An exit status. */

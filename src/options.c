@@ -44,6 +44,7 @@ enum option {
     OPT_ONLY,
     OPT_QUIET,
     OPT_RESOLVE,
+    OPT_SANDBOX,
     OPT_SELECT,
     OPT_SNAPLEN,
     OPT_STATE,
@@ -51,6 +52,7 @@ enum option {
     OPT_TIME,
     OPT_TIMERS,
     OPT_UPDATE,
+    OPT_USER,
     OPT_VERBOSE,
     OPT_VERSION,
     OPT_WRITE,
@@ -85,6 +87,7 @@ static const struct option_row rows[] = {
     { OPT_WRITE, 'w', NULL, A_VALUE },
     { OPT_SELECT, 'Y', NULL, A_VALUE },
     { OPT_LINK_TYPE, 'y', "linktype", A_VALUE },
+    { OPT_USER, 'Z', "relinquish-privileges", A_VALUE },
     { OPT_ALLOW_PARTIAL, 0, "allow-partial", NOTHING },
     { OPT_CHECKSUM, 0, "checksum", NOTHING },
     { OPT_COLOR, 0, "color", MAYBE_A_VALUE },
@@ -104,10 +107,12 @@ static const struct option_row rows[] = {
     { OPT_MSL, 0, "msl", A_VALUE },
     { OPT_NAMES, 0, "names", A_VALUE },
     { OPT_ONLY, 0, "only", A_VALUE },
+    { OPT_SANDBOX, 0, "sandbox", A_VALUE },
     { OPT_STATE, 0, "state", A_VALUE },
     { OPT_THREADS, 0, "threads", A_VALUE },
     { OPT_TIMERS, 0, "timers", A_VALUE },
     { OPT_UPDATE, 0, "update", NOTHING },
+    { OPT_USER, 0, "user", A_VALUE },
     { OPT_VERSION, 0, "version", NOTHING },
 };
 static const size_t row_count = sizeof rows / sizeof rows[0];
@@ -118,6 +123,7 @@ static const char *const format_words[] = { "text",  "json", "csv",   "tsv", "ze
 static const char *const names_words[] = { "rfc", "kb", "ss", "netstat", NULL };
 static const char *const color_words[] = { "auto", "always", "never", NULL };
 static const char *const timers_words[] = { "rfc", "linux", NULL };
+static const char *const sandbox_words[] = { "auto", "strict", "off", NULL };
 
 struct parser {
     struct options *options;
@@ -345,6 +351,10 @@ static bool set_option(struct parser *parser, enum option option, const char *na
     case OPT_RESOLVE:
         options->resolve = true;
         return true;
+    case OPT_SANDBOX:
+        choice = choose(parser, name, value, sandbox_words);
+        options->sandbox = choice < 0 ? SANDBOX_AUTO : (enum sandbox_mode)choice;
+        return choice >= 0;
     case OPT_SELECT:
         return set_once(parser, name, value, &options->selection);
     case OPT_SNAPLEN: /* tcpdump: 0 means the default */
@@ -364,6 +374,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
     case OPT_UPDATE:
         options->update = true;
         return true;
+    case OPT_USER:
+        return set_once(parser, name, value, &options->user);
     case OPT_VERBOSE:
         options->verbose++;
         return true;

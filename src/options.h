@@ -6,6 +6,7 @@
 #define OPTIONS_H
 
 #include "finwait/finwait.h"
+#include "sandbox.h"
 #include "view.h"
 
 #include <stdbool.h>
@@ -50,6 +51,10 @@ struct options {
     bool line_buffered;      /* -l */
     uint64_t max_packets;    /* -c; 0: no limit */
     int64_t for_ns;          /* --for; 0: not given */
+
+    /* privileges */
+    enum sandbox_mode sandbox; /* --sandbox */
+    const char *user;          /* -Z, --user; NULL: not given */
 
     /* tracking */
     enum timer_set timers;

@@ -83,16 +83,31 @@ struct filter;
  * expression gives a filter that matches all. */
 struct filter *filter_create(const char *expression, struct source_fault *fault);
 void filter_destroy(struct filter *filter);
+/* Compiles ahead for every link type that fw_decode() follows, if the expression may have names
+ * that only the system can look up (hosts, services, protocols): afterwards it needs neither files
+ * nor sockets. */
+void filter_prepare(struct filter *filter);
 /* Packets of a link type that libpcap cannot filter do not match, and are a fault of the source. */
 bool filter_match(struct filter *filter, const struct fw_packet *packet);
 /* The index-th link type that could not be filtered so far, as a fault; false: there is none. */
 bool filter_fault(const struct filter *filter, size_t index, struct source_fault *fault);
 
-/* Opens files ("-" is standard input), told by their first bytes, merged by time if several; frames
- * are numbered 1.. over all input, before the filter. `filter` may be NULL and is lent.
- * `max_packets` ends the input after so many matched packets; 0: no limit. Returns NULL with *fault
- * filled when any file cannot be opened or is no capture. A pcap or pcapng file without packets is
- * fine. */
+/* Files that are open and not yet looked into: a process that gives up its right to open files does
+ * so between the two steps, before it reads what strangers wrote. "-" is standard input. NULL with
+ * *fault filled when any file cannot be opened. `paths` is lent for the life of the source. */
+struct source_files;
+struct source_files *source_files_open(const char *const *paths, size_t count,
+                                       struct source_fault *fault);
+void source_files_close(struct source_files *files);
+
+/* Takes opened files, told by their first bytes, merged by time if several; frames are numbered 1..
+ * over all input, before the filter. `filter` may be NULL and is lent. `max_packets` ends the input
+ * after so many matched packets; 0: no limit. Returns NULL with *fault filled when any file is no
+ * capture. A pcap or pcapng file without packets is fine. */
+struct source *source_read_files(struct source_files *files, struct filter *filter,
+                                 uint64_t max_packets, struct source_fault *fault);
+
+/* Both steps at once. */
 struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
                                  uint64_t max_packets, struct source_fault *fault);
 

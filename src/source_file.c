@@ -50,6 +50,12 @@ struct file_source {
     struct capture captures[];
 };
 
+struct source_files {
+    const char *const *paths; /* lent */
+    size_t count;
+    int fds[];
+};
+
 /* ------------------------------------------------------------------------- what is no capture --
  */
 
@@ -495,13 +501,10 @@ static const char *name_of(const char *path)
     return bytes > SHOWN_PATH_BYTES ? path + bytes - SHOWN_PATH_BYTES : path;
 }
 
-static bool open_capture(struct capture *capture, const char *path, size_t buffer_bytes,
-                         struct source_fault *fault)
+static bool begin_capture(struct capture *capture, const char *path, int fd, size_t buffer_bytes,
+                          struct source_fault *fault)
 {
     capture->name = name_of(path);
-    const int fd = open_path(path, capture->name, fault);
-    if (fd < 0)
-        return false;
     input_init(&capture->input, fd, buffer_bytes);
     return find_reader(capture, fault) && read_file_header(capture, fault);
 }
@@ -529,35 +532,90 @@ static size_t buffer_bytes_of(size_t file_count)
     return share < SMALLEST_BUFFER_BYTES ? SMALLEST_BUFFER_BYTES : share;
 }
 
-struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
-                                 uint64_t max_packets, struct source_fault *fault)
+struct source_files *source_files_open(const char *const *paths, size_t count,
+                                       struct source_fault *fault)
 {
-    struct file_source *files = calloc(1, sizeof *files + count * sizeof files->captures[0]);
+    struct source_files *files = calloc(1, sizeof *files + count * sizeof files->fds[0]);
 
     assert(count > 0 && count <= UINT16_MAX);
     if (!files) {
         source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
         return NULL;
     }
-    files->source.ops = &file_ops;
-    files->filter = filter;
-    files->max_packets = max_packets;
-    for (size_t i = 0; i < count; i++) {
-        struct capture *capture = &files->captures[i];
-        files->capture_count++;
-        capture->source = files;
-        capture->number = (uint16_t)i;
-        capture->input.fd = -1;
-        if (!open_capture(capture, paths[i], buffer_bytes_of(count), fault)) {
-            files_destroy(&files->source);
+    files->paths = paths;
+    for (; files->count < count; files->count++) {
+        const char *path = paths[files->count];
+        const int fd = open_path(path, name_of(path), fault);
+
+        if (fd < 0) {
+            source_files_close(files);
             return NULL;
         }
-        files->waits |= capture->input.waits;
+        files->fds[files->count] = fd;
     }
-    if (count > 1 && !start_merge(files)) {
+    return files;
+}
+
+void source_files_close(struct source_files *files)
+{
+    if (!files)
+        return;
+    for (size_t i = 0; i < files->count; i++) {
+        if (files->fds[i] > STDIN_FILENO)
+            close(files->fds[i]);
+    }
+    free(files);
+}
+
+/* The descriptor goes from the list to the capture. */
+static bool begin_captures(struct file_source *source, struct source_files *files,
+                           struct source_fault *fault)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        struct capture *capture = &source->captures[i];
+        const int fd = files->fds[i];
+
+        source->capture_count++;
+        files->fds[i] = -1;
+        capture->source = source;
+        capture->number = (uint16_t)i;
+        if (!begin_capture(capture, files->paths[i], fd, buffer_bytes_of(files->count), fault))
+            return false;
+        source->waits |= capture->input.waits;
+    }
+    if (files->count == 1 || start_merge(source))
+        return true;
+    source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
+    return false;
+}
+
+struct source *source_read_files(struct source_files *files, struct filter *filter,
+                                 uint64_t max_packets, struct source_fault *fault)
+{
+    struct file_source *source =
+        calloc(1, sizeof *source + files->count * sizeof source->captures[0]);
+    bool good = false;
+
+    if (source) {
+        source->source.ops = &file_ops;
+        source->filter = filter;
+        source->max_packets = max_packets;
+        good = begin_captures(source, files, fault);
+    } else {
         source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
-        files_destroy(&files->source);
-        return NULL;
     }
-    return &files->source;
+    source_files_close(files);
+    if (good)
+        return &source->source;
+    if (source)
+        files_destroy(&source->source);
+    return NULL;
+}
+
+struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
+                                 uint64_t max_packets, struct source_fault *fault)
+{
+    struct source_files *files = source_files_open(paths, count, fault);
+
+    return files ? source_read_files(files, filter, max_packets, fault) : NULL;
 }

@@ -198,7 +198,7 @@ START_TEST(unknown_options_suggest_the_nearest)
     refuses("--jsn -r a", "unknown option --jsn; did you mean --json?");
     refuses("--max-con=3", "unknown option --max-con; did you mean --max-conns?");
     refuses("--frobnicate", "unknown option --frobnicate");
-    refuses("-Z", "unknown option -Z");
+    refuses("-W", "unknown option -W");
     refuses("-json -r a", "unknown option -j");
     ck_assert_str_eq(hint, "long options have two dashes: --json");
     refuses("-r a --format jsn",
