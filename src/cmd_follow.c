@@ -35,7 +35,8 @@ struct follow {
     struct source *source;
     struct progress progress;
     struct view_options view_options;
-    struct verification *verification; /* NULL: another command than verify */
+    struct verification *verification;  /* NULL: another command than verify */
+    struct host_comparison *comparison; /* NULL: another command than compare */
     char command_line[TEXT_BYTES];
 };
 
@@ -183,10 +184,10 @@ static int open_inputs(struct follow *follow)
     };
     struct source_fault fault = { 0 };
 
+    filter_prepare(follow->filter);
     if (options->interface) {
         follow->source = source_open_live(&live, &fault);
     } else {
-        filter_prepare(follow->filter);
         follow->files = source_files_open(options->files, options->file_count, &fault);
         if (follow->files && verification_may_read_again(follow->verification))
             follow->files_again = source_files_open(options->files, options->file_count, &fault);
@@ -440,6 +441,19 @@ static int finish_verification(struct follow *follow, const struct run *run,
     return verification_finish(follow->verification, &follow->view_options, result, follow->out);
 }
 
+static int compare_with_kernel(struct follow *follow)
+{
+    struct comparison_run run = {
+        .source = follow->source,
+        .filter = follow->filter,
+        .view_options = &follow->view_options,
+        .out = follow->out,
+    };
+
+    make_tracker_options(follow, &view_compare, &run.tracker);
+    return comparison_run(follow->comparison, &run);
+}
+
 static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
@@ -504,6 +518,8 @@ int cmd_follow(const struct command *command, const struct options *options,
         status = make_filter(&follow);
     if (status == EXIT_DONE)
         status = make_view_options(&follow);
+    if (status == EXIT_DONE && command->view == &view_compare)
+        status = comparison_open(options, &follow.comparison);
     if (status == EXIT_DONE)
         status = open_inputs(&follow);
     if (status == EXIT_DONE)
@@ -511,12 +527,13 @@ int cmd_follow(const struct command *command, const struct options *options,
     if (status == EXIT_DONE && follow.files)
         status = read_files(&follow, &follow.files);
     if (status == EXIT_DONE)
-        status = follow_packets(&follow);
+        status = follow.comparison ? compare_with_kernel(&follow) : follow_packets(&follow);
 
     source_destroy(follow.source);
     source_files_close(follow.files);
     source_files_close(follow.files_again);
     verification_close(follow.verification);
+    comparison_close(follow.comparison);
     resolver_destroy(follow.resolver);
     selection_destroy(follow.selection);
     filter_destroy(follow.filter);

@@ -80,6 +80,22 @@ bool verification_reads_again(struct verification *verification);
 int verification_finish(struct verification *verification, const struct view_options *view_options,
                         const struct run_result *result, struct out *out);
 
+/* compare: cmd_follow() opens and confines, comparison_run() follows the wire. */
+struct host_comparison;
+
+struct comparison_run {
+    struct source *source;
+    struct filter *filter; /* NULL: all */
+    struct fw_tracker_options tracker;
+    struct view_options *view_options;
+    struct out *out;
+};
+
+/* Starts the process that asks the kernel: an exit status; *comparison is to be closed. */
+int comparison_open(const struct options *options, struct host_comparison **comparison);
+int comparison_run(struct host_comparison *comparison, const struct comparison_run *run);
+void comparison_close(struct host_comparison *comparison);
+
 int cmd_follow(const struct command *command, const struct options *options,
                const struct surroundings *surroundings, struct out *out);
 int cmd_explain(const struct command *command, const struct options *options,

@@ -621,6 +621,22 @@ static bool check_verify(struct parser *parser, bool is_verify)
     return true;
 }
 
+static bool check_compare(struct parser *parser)
+{
+    const struct options *options = parser->options;
+
+    if (options->file_count) {
+        advise(parser, "try: finwait compare -i any; what a capture shows: finwait diagnose -r %s",
+               options->files[0]);
+        return refuse(parser, "compare: -r %s: a capture has no kernel to be compared with",
+                      options->files[0]);
+    }
+    if (options->format != FORMAT_TEXT && options->format != FORMAT_JSON)
+        return refuse(parser, "compare: --format is text or json, not %s",
+                      format_words[options->format]);
+    return true;
+}
+
 /* What cannot stand together. */
 static bool check_options(struct parser *parser)
 {
@@ -630,6 +646,7 @@ static bool check_options(struct parser *parser)
     const bool is_show = command->name && strcmp(command->name, "show") == 0;
     const bool is_diagnose = command->view == &view_diagnose;
     const bool is_verify = command->name && strcmp(command->name, "verify") == 0;
+    const bool is_compare = command->view == &view_compare;
 
     static const enum time_style styles[] = { TIME_RELATIVE, TIME_NONE, TIME_EPOCH,
                                               TIME_DELTA,    TIME_DATE, TIME_RELATIVE_NANO };
@@ -641,6 +658,8 @@ static bool check_options(struct parser *parser)
         return true;
     if (!check_verify(parser, is_verify))
         return false;
+    if (is_compare && !check_compare(parser))
+        return false;
     if (!options->file_count && !options->interface)
         return refuse_no_input(parser);
     if (options->file_count && options->interface)
@@ -650,7 +669,7 @@ static bool check_options(struct parser *parser)
                       options->filter);
     if (options->link_type && !options->interface)
         return refuse(parser, "-y chooses a link type of an interface: it needs -i");
-    if (options->every_ns && !(is_table && options->interface))
+    if (options->every_ns && !((is_table || is_compare) && options->interface))
         return refuse(parser, "--every repeats the table of an interface: finwait table -i IF "
                               "--every SEC");
     if (options->listeners && !is_table)
