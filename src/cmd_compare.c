@@ -7,11 +7,11 @@
 #include "commands.h"
 
 #include "addr.h"
+#include "compare_report.h"
 #include "kernel.h"
 #include "pipeline.h"
 #include "select.h"
 #include "source.h"
-#include "view_compare.h"
 
 #include <errno.h>
 #include <net/if.h>

@@ -281,6 +281,15 @@ static void judge_left_over(struct compare_row *row, const struct kernel_limits 
         decide_by_progress(row);
 }
 
+static const char queue_is_full[] =
+    "the listening program does not accept: its queue is full, the kernel drops the final ACK";
+
+/* sk_acceptq_is_full(), include/net/sock.h */
+static bool is_kept_waiting(const struct compare_row *row)
+{
+    return row->socket.state == FW_SYN_RECEIVED && row->has_listener && row->waiting > row->backlog;
+}
+
 /* FIN_WAIT_1 or LAST_ACK in the kernel, and no FIN on the wire as yet. */
 static bool fin_is_queued(const struct compare_row *row)
 {
@@ -300,10 +309,8 @@ static void judge_different(struct compare_row *row, const struct kernel_limits 
     else if (fin_is_queued(row))
         decide(row, COMPARE_QUEUED, kernel_timer_sysctl(&row->socket),
                "the program has closed; its FIN waits behind data that the peer has not taken");
-    else if (row->socket.state == FW_SYN_RECEIVED && row->wire == FW_ESTABLISHED &&
-             row->has_listener && row->waiting > row->backlog)
-        decide(row, COMPARE_APPLICATION, NULL,
-               "the queue of the listening program is full: the kernel drops the final ACK");
+    else if (row->wire == FW_ESTABLISHED && is_kept_waiting(row))
+        decide(row, COMPARE_APPLICATION, NULL, queue_is_full);
     else
         decide_by_progress(row);
 }
@@ -312,8 +319,10 @@ static void judge_equal(struct compare_row *row)
 {
     const enum fw_state state = compare_kernel_state(row);
 
-    if (row->owner.known == OWNER_NOT_ACCEPTED &&
-        (state == FW_CLOSE_WAIT || state == FW_ESTABLISHED))
+    if (is_kept_waiting(row))
+        decide(row, COMPARE_APPLICATION, NULL, queue_is_full);
+    else if (row->owner.known == OWNER_NOT_ACCEPTED &&
+             (state == FW_CLOSE_WAIT || state == FW_ESTABLISHED))
         decide(row, state == FW_CLOSE_WAIT ? COMPARE_APPLICATION : COMPARE_AGREE, NULL,
                "no program has accepted it: it waits in the listener's queue");
     else if (state == FW_CLOSE_WAIT)

@@ -8,7 +8,7 @@
  * Where the terminal is narrower, the number of the connection goes first, then the descriptor (the
  * line below has it), then the middles of the addresses.
  */
-#include "view_compare.h"
+#include "compare_report.h"
 
 #include "digits.h"
 #include "json.h"

@@ -1,6 +1,6 @@
 /* What `finwait compare` shows: the rows of compare.h as a table, or as records. Level 4. */
-#ifndef VIEW_COMPARE_H
-#define VIEW_COMPARE_H
+#ifndef COMPARE_REPORT_H
+#define COMPARE_REPORT_H
 
 #include "compare.h"
 #include "out.h"
