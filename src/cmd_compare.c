@@ -58,7 +58,7 @@ struct host_comparison {
     bool loopback;
 
     enum batch_end end;
-    uint64_t packets, newest_id;
+    uint64_t packets, segments, newest_id;
     fw_time newest; /* time of the latest packet */
     /* Processes are looked for when a connection is new, and again when it may have been accepted.
      */
@@ -127,6 +127,7 @@ static void take_packets(struct host_comparison *comparison)
             comparison->newest = batch->latest_time;
     }
     comparison->packets += batch->packets;
+    comparison->segments += batch->segment_count;
     comparison->no_memory |=
         batch->end == BATCH_NO_MEMORY ||
         fw_tracker_feed(comparison->tracker, batch->segments, batch->segment_count) < 0;
@@ -552,7 +553,7 @@ static bool mark_moving(struct rows *rows, const struct rows *before)
 static bool compare_views(struct host_comparison *comparison)
 {
     static const int pauses_ms[LOOKS_MAX] = { 0, 20, 60, 150, 300 };
-    const uint64_t packets = comparison->packets;
+    const uint64_t segments = comparison->segments;
     struct rows before = { 0 };
     bool good = true, again = true;
     unsigned looks = 0;
@@ -571,7 +572,7 @@ static bool compare_views(struct host_comparison *comparison)
         again = good && mark_moving(&comparison->rows, &before);
     }
     free(before.list);
-    comparison->report.quiet = comparison->packets == packets;
+    comparison->report.quiet = comparison->segments == segments;
     comparison->report.looks = looks;
     for (size_t i = 0; i < comparison->rows.count; i++)
         compare_judge(&comparison->rows.list[i], &comparison->look.limits);

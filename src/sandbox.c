@@ -87,14 +87,6 @@ void sandbox_allow_statistics(struct sandbox_plan *plan, const char *interface,
     }
 }
 
-static bool allows(const struct sandbox_plan *plan, enum sandbox_use use)
-{
-    for (size_t i = 0; i < plan->path_count; i++)
-        if (plan->paths[i].use == use)
-            return true;
-    return false;
-}
-
 /* The folder that a path is in; false: the path is too long. */
 static bool folder_of(const char *path, char *folder, size_t size)
 {
@@ -463,6 +455,14 @@ static bool allow_fcntl(scmp_filter_ctx filter)
         if (!allow_where(filter, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, commands[i])))
             return false;
     return true;
+}
+
+static bool allows(const struct sandbox_plan *plan, enum sandbox_use use)
+{
+    for (size_t i = 0; i < plan->path_count; i++)
+        if (plan->paths[i].use == use)
+            return true;
+    return false;
 }
 
 /* Which files these are is Landlock's matter. */

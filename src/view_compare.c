@@ -5,8 +5,8 @@
  *   application  CLOSE_WAIT   CLOSE_WAIT   10.9.0.2:80   10.9.0.1:40001  python3[4242] fd 5
  *     python3 (pid 4242) has not closed descriptor 5 for 12.3 s; Recv-Q 1
  *
- * Where the terminal is narrower, the number of the connection goes first, then the descriptor (the
- * line below has it), then the middles of the addresses.
+ * Where the terminal is narrower, the number of the connection goes first, then the descriptor and
+ * the process (the line below has them), then the middles of the addresses.
  */
 #include "compare_report.h"
 
@@ -28,6 +28,7 @@ enum column {
 enum {
     CELL_BYTES = 320,
     LINE_BYTES = 4096,
+    SENTENCE_BYTES = 512,
     INDENT = 2, /* of the words below a row */
 };
 
@@ -98,6 +99,24 @@ static size_t without_descriptor(const char *text, size_t length)
     return bracket ? (size_t)(bracket - text) + 1 : length;
 }
 
+/* The number stays, the name gives way: "pyth…[31072]". `text` has room for three bytes more. */
+static size_t fit_process(char *text, size_t length, size_t width, bool utf8)
+{
+    const char *bracket = memchr(text, '[', length);
+    char number[32];
+
+    if (text_columns(text, length) <= width || !bracket)
+        return length;
+    const size_t name_bytes = (size_t)(bracket - text);
+    const size_t number_bytes = length - name_bytes;
+    if (number_bytes >= sizeof number || number_bytes + 2 > width)
+        return text_cut(text, length, width, false, utf8);
+    memcpy(number, bracket, number_bytes);
+    const size_t cut = text_cut(text, name_bytes, width - number_bytes, false, utf8);
+    memcpy(text + cut, number, number_bytes);
+    return cut + number_bytes;
+}
+
 static void measure(struct table *table, bool descriptors)
 {
     char text[CELL_BYTES];
@@ -156,7 +175,9 @@ static void fit(struct table *table)
     }
     shrink(table, COLUMN_LOCAL, 21); /* 255.255.255.255:65535 */
     shrink(table, COLUMN_PEER, 21);
-    shrink(table, COLUMN_PROCESS, 7);
+    shrink(table, COLUMN_PROCESS, 10);
+    if (!fits(table))
+        table->widths[COLUMN_PROCESS] = 0;
     shrink(table, COLUMN_LOCAL, 14);
     shrink(table, COLUMN_PEER, 14);
     shrink(table, COLUMN_LOCAL, 8);
@@ -197,7 +218,7 @@ static char *put_cell(const struct table *table, char *at, enum column column, c
     if (width == 0)
         return at;
     if (column == COLUMN_PROCESS && text_columns(text, length) > width)
-        length = without_descriptor(text, length);
+        length = fit_process(text, without_descriptor(text, length), width, table->options->utf8);
     if (text_columns(text, length) > width)
         length = text_cut(text, length, width, column == COLUMN_LOCAL || column == COLUMN_PEER,
                           table->options->utf8);
@@ -246,15 +267,15 @@ static size_t line_bytes(const char *text, size_t length, size_t width)
     return fitting ? fitting : length;
 }
 
-/* Below its row, in as many lines as it takes. */
-static void print_words(const struct table *table, const char *text, size_t length)
+/* In as many lines as it takes. */
+static void print_words(const struct table *table, size_t indent, const char *text, size_t length)
 {
     const unsigned width = table->options->width;
 
     while (length > 0) {
-        const size_t bytes = width > INDENT ? line_bytes(text, length, width - INDENT) : length;
+        const size_t bytes = width > indent ? line_bytes(text, length, width - indent) : length;
 
-        out_pad(table->out, ' ', INDENT);
+        out_pad(table->out, ' ', indent);
         out_bytes(table->out, text, bytes);
         out_char(table->out, '\n');
         text += bytes;
@@ -281,7 +302,7 @@ static void print_row(const struct table *table, const struct compare_row *row)
     const bool plain = row->verdict == COMPARE_AGREE || row->verdict == COMPARE_UNSEEN;
     if (!plain || table->options->verbose || row->owner.known == OWNER_NOT_ACCEPTED) {
         const char *end = compare_words(words, row, &table->report->limits);
-        print_words(table, words, (size_t)(end - words));
+        print_words(table, INDENT, words, (size_t)(end - words));
     }
 }
 
@@ -307,9 +328,9 @@ static void count_verdicts(const struct compare_report *report, uint64_t counts[
 static void print_counts(const struct table *table)
 {
     const struct compare_report *report = table->report;
-    char *at = out_reserve(table->out, LINE_BYTES);
     uint64_t counts[COMPARE_COUNT];
     const char *separator = ": ";
+    char text[SENTENCE_BYTES], *at = text;
 
     count_verdicts(report, counts);
     at = text_count(at, report->count, "endpoint of this host", "endpoints of this host");
@@ -325,14 +346,13 @@ static void print_counts(const struct table *table)
     at = TEXT_LITERAL(at, ".");
     if (!report->quiet)
         at = TEXT_LITERAL(at, " The link was not quiet.");
-    *at++ = '\n';
-    out_commit(table->out, at);
+    print_words(table, 0, text, (size_t)(at - text));
 }
 
 static void print_rest(const struct table *table)
 {
     const struct compare_report *report = table->report;
-    char *at = out_reserve(table->out, LINE_BYTES);
+    char text[SENTENCE_BYTES], *at = text;
     bool any = false;
 
     at = put_also(at, report->over, "closed on both sides", "closed on both sides", &any);
@@ -341,12 +361,13 @@ static void print_rest(const struct table *table)
     at = put_also(at, report->elsewhere, "socket of another interface",
                   "sockets of other interfaces", &any);
     if (any)
-        at = TEXT_LITERAL(at, ".\n");
-    if (report->dropped) {
-        at = text_count(at, report->dropped, "packet", "packets");
-        at = TEXT_LITERAL(at, " dropped: the wire's states may be stale.\n");
-    }
-    out_commit(table->out, at);
+        at = TEXT_LITERAL(at, ".");
+    print_words(table, 0, text, (size_t)(at - text));
+    if (report->dropped == 0)
+        return;
+    at = text_count(text, report->dropped, "packet", "packets");
+    at = TEXT_LITERAL(at, " dropped: the wire's states may be stale.");
+    print_words(table, 0, text, (size_t)(at - text));
 }
 
 void view_compare_text(struct out *out, const struct view_options *options,
@@ -496,6 +517,12 @@ void view_compare_json(struct out *out, const struct view_options *options,
     count_verdicts(report, counts);
     char *at = out_reserve(out, LINE_BYTES);
     at = put_head(at, options, "comparison", report->now);
+    at = put_number(at, "frame", true, 0);
+    at = put_number(at, "conn", false, 0);
+    at = put_text(at, "client_addr", NULL);
+    at = put_number(at, "client_port", false, 0);
+    at = put_text(at, "server_addr", NULL);
+    at = put_number(at, "server_port", false, 0);
     at = put_text(at, "interface", report->interface);
     at = put_number(at, "application", true, (int64_t)counts[COMPARE_APPLICATION]);
     at = put_number(at, "missed", true, (int64_t)counts[COMPARE_MISSED]);

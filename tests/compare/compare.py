@@ -20,6 +20,7 @@ import termios
 import time
 
 FINWAIT, ATTACKED = (os.path.abspath(path) for path in sys.argv[1:3])
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ONLY = sys.argv[3:]
 TESTS = []
 TIMEOUT_S = 30
@@ -154,15 +155,24 @@ class Finwait:
             assert self.first.startswith("finwait: sandbox: "), \
                 self.first + self.process.stderr.read()
 
+    def await_row(self, condition):
+        """Until a row is so; with --every."""
+        while True:
+            line = self.process.stdout.readline()
+            assert line, self.process.stderr.read()
+            record = json.loads(line)
+            if record["type"] == "compare" and condition(record):
+                return record
+
     def finish(self, code=0):
-        """Ctrl-C: the records of the last comparison."""
+        """Ctrl-C: the rows of the last comparison."""
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=TIMEOUT_S)
         assert self.process.returncode == code, (self.process.returncode, err)
         self.records = [json.loads(line) for line in out.splitlines()]
-        self.rows = [record for record in self.records if record["type"] == "compare"]
         assert self.records[-1]["type"] == "comparison", self.records
-        return self.rows
+        ends = [number for number, record in enumerate(self.records) if record["type"] == "comparison"]
+        return self.records[ends[-2] + 1:-1] if len(ends) > 1 else self.records[:-1]
 
     def one(self):
         rows = self.finish()
@@ -283,23 +293,17 @@ def a_full_accept_queue_is_the_listening_programs():
 def an_orphan_in_fin_wait_2_is_the_kernels_and_then_forgotten():
     with Network() as network:
         network.client.setting("tcp_fin_timeout", 3)
-        watcher = Finwait(network.client)
-        first = Finwait(network.client)
+        finwait = Finwait(network.client, "--every", "0.1")
         connect(network)
         pid, fd = network.client.pid, network.client.do("c.fileno()")
-        time_out = time.monotonic() + 3
-        wait_for(lambda: os.path.exists(f"/proc/{pid}/fd/{fd}"), "the descriptor")
-        # Its owner is looked for when the connection begins; then the kernel has it alone.
-        wait_for(lambda: network.client.ss() != {}, "the socket")
-        time.sleep(0.3)  # no event says that the process was looked at
-        network.client.do("c.close()")
-        wait_for(lambda: "FIN-WAIT-2" in network.client.ss().values() or time.monotonic() > time_out,
-                 "FIN_WAIT_2")
-        expect(first.one(), verdict="agree", wire_state="FIN_WAIT_2", kernel_state="FIN_WAIT_2",
-               sysctl="net.ipv4.tcp_fin_timeout", process="python3", pid=pid, fd=fd, holders=None,
-               process_why="every program has closed it", inode=None)
+        finwait.await_row(lambda row: row["pid"] == pid)
+        network.client.do("c.close()")  # from now on it is the kernel's alone
+        row = finwait.await_row(lambda row: row["wire_state"] == "FIN_WAIT_2")
+        expect(row, verdict="agree", kernel_state="FIN_WAIT_2", sysctl="net.ipv4.tcp_fin_timeout",
+               process="python3", pid=pid, fd=fd, holders=None, inode=None,
+               process_why="every program has closed it")
         wait_for(lambda: network.client.ss() == {}, "the end of the orphan")
-        row = watcher.one()
+        row = finwait.one()
         expect(row, verdict="kernel", wire_state="FIN_WAIT_2", kernel_state=None,
                sysctl="net.ipv4.tcp_fin_timeout", pid=pid)
         assert "tcp_fin_timeout = 3 s" in row["words"], row["words"]
@@ -499,7 +503,8 @@ def what_moves_is_never_called_a_difference():
         network.server.do("t.join()")
         finwait.finish()
         tables = [record for record in finwait.records if record["type"] == "comparison"]
-        wrong = [row for row in finwait.rows if row["verdict"] in ("missed", "kernel", "queued")]
+        wrong = [record for record in finwait.records
+                 if record.get("verdict") in ("missed", "kernel", "queued")]
         assert not wrong, wrong[:3]
         assert len(tables) >= 2 and any(table["agree"] for table in tables), tables
 
@@ -579,6 +584,48 @@ def it_fits_a_screen():
             assert "application" in lines[1] and "CLOSE_WAIT" in lines[1], lines
             assert f"pid {network.server.pid}" in " ".join(lines), lines
             assert max(len(line) for line in lines) <= columns, lines
+
+
+def normalised(text):
+    """Without what differs from run to run: numbers, and the widths of columns."""
+    return [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)? (ms|us|s)\b|\d+", "N", line)).strip()
+            for line in text.splitlines()]
+
+
+@test
+def the_example_of_kb_md_says_what_it_shows():
+    with open(os.path.join(ROOT, "docs", "kb.md"), encoding="utf-8") as stream:
+        block = re.search(r"```\n# finwait (compare .*)\n((?:.*\n)*?)```", stream.read())
+    with Network() as network:
+        finwait = subprocess.Popen(
+            ["ip", "netns", "exec", network.server.namespace, FINWAIT, *block.group(1).split(), "-v"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "LC_ALL": "C"})
+        assert "sandbox: " in finwait.stderr.readline()
+        connect(network, 80)
+        child = network.server.do("os.fork() or __import__('time').sleep(60) or os._exit(0)")
+        network.server.do("s.close()")  # one instance is still open
+        network.client.do("c.close()")
+        out, err = finwait.communicate(timeout=TIMEOUT_S)
+        os.kill(child, signal.SIGKILL)
+        assert finwait.returncode == 0, err
+        assert normalised(out) == normalised(block.group(2)), out
+        assert f"pid {child}" in out, out
+
+
+@test
+def the_records_have_the_keys_of_events_md():
+    with open(os.path.join(ROOT, "docs", "events.md"), encoding="utf-8") as stream:
+        text = stream.read()
+
+    def keys(section):
+        part = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
+        return re.findall(r"^\| `(\w+)` ", part, re.MULTILINE)
+    with Network() as network:
+        finwait = Finwait(network.server)
+        connect(network)
+        row = finwait.one()
+        for record, section in (row, "compare"), (finwait.records[-1], "comparison"):
+            assert list(record) == keys("Keys of every record") + keys(section), list(record)
 
 
 def reason_not_to():
