@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -53,9 +54,9 @@ struct host_comparison {
     struct kernel_look look; /* the last one */
     struct rows rows;        /* of the last comparison */
     struct compare_report report;
-    bool *matched; /* sockets of the look that have a row */
-    uint32_t interface;
-    bool loopback;
+    bool *matched;               /* sockets of the look that have a row */
+    uint32_t *numbers;           /* of the interfaces */
+    char interfaces[TEXT_BYTES]; /* their names, joined */
 
     enum batch_end end;
     uint64_t packets, segments, newest_id;
@@ -475,6 +476,19 @@ static void add_unseen(struct host_comparison *comparison, const struct kernel_s
         comparison->rows.count--;
 }
 
+/* "any" has no number of its own, 0. */
+static bool is_captured(const struct host_comparison *comparison,
+                        const struct kernel_socket *socket)
+{
+    const struct options *options = comparison->options;
+
+    for (size_t i = 0; i < options->interface_count; i++)
+        if (kernel_is_on(&comparison->look, socket, comparison->numbers[i],
+                         strcmp(options->interfaces[i], "lo") == 0))
+            return true;
+    return false;
+}
+
 static void add_unseen_sockets(struct host_comparison *comparison)
 {
     for (size_t i = 0; i < comparison->look.socket_count; i++) {
@@ -482,7 +496,7 @@ static void add_unseen_sockets(struct host_comparison *comparison)
 
         if (comparison->matched[i] || socket->state == FW_LISTEN || socket->state == FW_CLOSED)
             continue;
-        if (!kernel_is_on(&comparison->look, socket, comparison->interface, comparison->loopback))
+        if (!is_captured(comparison, socket))
             comparison->report.elsewhere++;
         else if (passes_filter(comparison, socket))
             add_unseen(comparison, socket);
@@ -495,7 +509,7 @@ static bool build_rows(struct host_comparison *comparison)
 
     source_stats(comparison->run->source, &stats);
     comparison->report = (struct compare_report){
-        .interface = comparison->options->interface,
+        .interface = comparison->interfaces,
         .now = comparison->look.ended,
         .dropped = stats.dropped_kernel + stats.dropped_interface,
         .limits = comparison->look.limits,
@@ -603,6 +617,20 @@ static bool show(struct host_comparison *comparison, bool first)
 /* -------------------------------------------------------------------------------------- command --
  */
 
+/* A name of no interface is told when it is opened. */
+static void note_interfaces(struct host_comparison *comparison)
+{
+    const struct options *options = comparison->options;
+    char *names = comparison->interfaces;
+
+    for (size_t i = 0; i < options->interface_count; i++) {
+        const size_t used = strlen(names);
+
+        comparison->numbers[i] = if_nametoindex(options->interfaces[i]);
+        snprintf(names + used, TEXT_BYTES - used, "%s%s", used ? "," : "", options->interfaces[i]);
+    }
+}
+
 int comparison_open(const struct options *options, struct host_comparison **opened)
 {
     struct host_comparison *comparison = calloc(1, sizeof *comparison);
@@ -614,10 +642,13 @@ int comparison_open(const struct options *options, struct host_comparison **open
         return EXIT_UNREADABLE;
     }
     comparison->options = options;
+    comparison->numbers = calloc(options->interface_count + 1, sizeof *comparison->numbers);
+    if (!comparison->numbers) {
+        complain(NULL, "out of memory");
+        return EXIT_UNREADABLE;
+    }
+    note_interfaces(comparison);
     comparison->kernel = kernel_open(options->sandbox, options->user, error, hint);
-    /* 0 is "any". A name of no interface is told when it is opened. */
-    comparison->interface = if_nametoindex(options->interface);
-    comparison->loopback = strcmp(options->interface, "lo") == 0;
     if (comparison->kernel)
         return EXIT_DONE;
     complain(hint, "compare: %s", error);
@@ -633,6 +664,7 @@ void comparison_close(struct host_comparison *comparison)
     free(comparison->memory.times);
     free(comparison->rows.list);
     free(comparison->matched);
+    free(comparison->numbers);
     free(comparison);
 }
 

@@ -1,5 +1,6 @@
 /* The commands that follow packets (transitions, table, show): options -> source, tracker, view. */
 #include "commands.h"
+#include "metrics_file.h"
 #include "progress.h"
 #include "resolve.h"
 #include "run.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,9 +32,9 @@ struct follow {
     struct filter *filter;
     struct selection *selection;
     struct resolver *resolver;
-    struct source_files *files;       /* open, until they are the source */
-    struct source_files *files_again; /* for a second reading; NULL: there is none */
     struct source *source;
+    struct source *source_again;  /* open, for a second reading; NULL: there is none */
+    struct metrics_file *metrics; /* NULL: none are written */
     struct progress progress;
     struct view_options view_options;
     struct verification *verification;  /* NULL: another command than verify */
@@ -168,46 +170,147 @@ static int make_selection(struct follow *follow)
 
 /* ------------------------------------------------------------------------------------- parts -- */
 
-/* All that is needed later, before the sandbox: files are opened, and not yet looked into. */
-static int open_inputs(struct follow *follow)
+static fw_time wall_clock(void *context)
+{
+    struct timespec now;
+
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * FW_SECOND + now.tv_nsec;
+}
+
+static struct source *open_live(const struct follow *follow, struct source_fault *fault)
 {
     const struct options *options = follow->options;
+    const bool read_by_person = follow->surroundings->stdout_is_terminal || options->line_buffered;
     const struct live_options live = {
-        .interface = options->interface,
+        .interfaces = options->interfaces,
+        .interface_count = options->interface_count,
         .filter = follow->filter_text ? follow->filter_text : options->filter,
         .snaplen = options->snaplen,
         .buffer_kib = options->buffer_kib,
         .link_type = options->link_type,
+        .direction = options->direction,
         .no_promiscuous = options->no_promiscuous,
-        .immediate = follow->surroundings->stdout_is_terminal && !options->quiet,
+        .immediate = read_by_person && !options->quiet,
         .max_packets = options->max_packets,
+        .now = wall_clock,
     };
+
+    return source_open_live(&live, fault);
+}
+
+/* Only to a person: a faultless run says nothing to anybody else on stderr. */
+static void tell_listening(const struct follow *follow)
+{
+    struct source_device device;
+
+    if (!follow->surroundings->stderr_is_terminal)
+        return;
+    for (size_t i = 0; source_device(follow->source, i, &device); i++)
+        complain(NULL, "listening on %s, link type %s, snaplen %u bytes", device.name,
+                 fw_link_name(device.link_type), (unsigned)device.snaplen);
+}
+
+static int open_source(struct follow *follow)
+{
+    const struct options *options = follow->options;
     struct source_fault fault = { 0 };
 
     filter_prepare(follow->filter);
-    if (options->interface) {
-        follow->source = source_open_live(&live, &fault);
-    } else {
-        follow->files = source_files_open(options->files, options->file_count, &fault);
-        if (follow->files && verification_may_read_again(follow->verification))
-            follow->files_again = source_files_open(options->files, options->file_count, &fault);
-    }
-    if (follow->source || follow->files)
+    if (options->interface_count)
+        follow->source = open_live(follow, &fault);
+    else if (options->follow)
+        follow->source =
+            source_open_follow(options->files[0], follow->filter, options->max_packets, &fault);
+    else
+        follow->source = source_prepare_files(options->files, options->file_count, follow->filter,
+                                              options->max_packets, &fault);
+    if (follow->source && verification_may_read_again(follow->verification))
+        follow->source_again = source_prepare_files(options->files, options->file_count,
+                                                    follow->filter, options->max_packets, &fault);
+    if (follow->source)
         return EXIT_DONE;
     complain(fault.hint, "%s", fault.text);
     return EXIT_UNREADABLE;
 }
 
-/* From here on strangers' bytes are read, and nothing more can be opened. */
+/* -w FILE over a file that is read would be the end of it. */
+static bool is_read(const struct options *options, const char *path)
+{
+    struct stat written, read;
+
+    if (stat(path, &written) < 0 || !S_ISREG(written.st_mode))
+        return false;
+    for (size_t i = 0; i < options->file_count; i++)
+        if (stat(options->files[i], &read) == 0 && read.st_dev == written.st_dev &&
+            read.st_ino == written.st_ino)
+            return true;
+    return false;
+}
+
+static int open_kept(struct follow *follow)
+{
+    const char *path = follow->options->write_file;
+    struct source_fault fault = { 0 };
+
+    if (!path)
+        return EXIT_DONE;
+    if (is_read(follow->options, path)) {
+        complain(NULL, "-w %s: this file is being read", path);
+        return EXIT_USAGE;
+    }
+    follow->source = source_keep(follow->source, path, &fault);
+    if (follow->source)
+        return EXIT_DONE;
+    complain(fault.hint, "%s", fault.text);
+    return EXIT_UNREADABLE;
+}
+
+static int open_metrics(struct follow *follow)
+{
+    const char *path = follow->options->metrics_file;
+    char error[TEXT_BYTES];
+
+    if (!path)
+        return EXIT_DONE;
+    follow->metrics = metrics_file_open(path, error, sizeof error);
+    if (follow->metrics)
+        return EXIT_DONE;
+    complain("it is replaced every 10 s: the folder must be writable", "--metrics %s: %s", path,
+             error);
+    return EXIT_UNREADABLE;
+}
+
+/* All that a run reads, captures and writes is opened here, before the first packet is looked at:
+ * when this returns, privileges may go. What is still opened later: with --follow, the files that
+ * come next, in the folder of the pattern; with --metrics, a temporary file in the folder that is
+ * open; what `verify` reads a second time. */
+static int open_all(struct follow *follow)
+{
+    int status = open_source(follow);
+
+    if (status == EXIT_DONE)
+        status = open_kept(follow);
+    if (status == EXIT_DONE)
+        status = open_metrics(follow);
+    if (status == EXIT_DONE)
+        tell_listening(follow);
+    return status;
+}
+
+/* From here on strangers' bytes are read, and nothing more can be opened but what is named here. */
 static int enter_sandbox(struct follow *follow)
 {
     const struct options *options = follow->options;
     struct sandbox_plan plan = { .mode = options->sandbox, .user = options->user };
-    char statistics[2][SANDBOX_ROOM], error[TEXT_BYTES], hint[TEXT_BYTES];
+    char error[TEXT_BYTES], hint[TEXT_BYTES];
     struct sandbox_state state;
 
-    if (options->interface)
-        sandbox_allow_statistics(&plan, options->interface, statistics);
+    if (options->follow && strcmp(options->files[0], "-") != 0)
+        sandbox_allow(&plan, options->files[0], SANDBOX_FOLLOW);
+    if (options->metrics_file)
+        sandbox_allow(&plan, options->metrics_file, SANDBOX_REPLACE);
     if (options->update)
         sandbox_allow(&plan, options->golden, SANDBOX_REPLACE);
     if (!sandbox_enter(&plan, &state, error, hint)) {
@@ -219,15 +322,12 @@ static int enter_sandbox(struct follow *follow)
     return EXIT_DONE;
 }
 
-/* The files that were opened become a source. */
-static int read_files(struct follow *follow, struct source_files **files)
+/* Looks into what was opened. */
+static int begin(struct follow *follow)
 {
     struct source_fault fault = { 0 };
 
-    follow->source =
-        source_read_files(*files, follow->filter, follow->options->max_packets, &fault);
-    *files = NULL;
-    if (follow->source)
+    if (source_begin(follow->source, &fault))
         return EXIT_DONE;
     complain(fault.hint, "%s", fault.text);
     return EXIT_UNREADABLE;
@@ -281,9 +381,9 @@ static void make_command_line(struct follow *follow)
         append_word(text, size, "-r");
         append_word(text, size, options->files[i]);
     }
-    if (options->interface) {
+    for (size_t i = 0; i < options->interface_count; i++) {
         append_word(text, size, "-i");
-        append_word(text, size, options->interface);
+        append_word(text, size, options->interfaces[i]);
     }
     if (options->filter)
         append_word(text, size, options->filter);
@@ -301,7 +401,7 @@ static int make_view_options(struct follow *follow)
     view_options->color =
         options->color == COLOR_ALWAYS || (options->color == COLOR_AUTO && surroundings->color);
     view_options->utf8 = surroundings->utf8;
-    view_options->live = options->interface != NULL;
+    view_options->live = options_live(options);
     view_options->width = surroundings->width;
     view_options->ladder = options->ladder;
     view_options->listeners = options->listeners;
@@ -340,7 +440,7 @@ static void make_tracker_options(const struct follow *follow, const struct view_
         tracker->time_wait_ns = 2 * options->msl_ns;
     if (options->idle_ns >= 0)
         tracker->idle_ns = options->idle_ns;
-    else if (options->interface)
+    else if (options_live(options))
         tracker->idle_ns = 5 * 86400 * FW_SECOND;
     tracker->max_connections = options->max_connections;
     tracker->max_memory_bytes = options->max_memory_bytes ? options->max_memory_bytes
@@ -350,15 +450,6 @@ static void make_tracker_options(const struct follow *follow, const struct view_
     tracker->interop = view->wants_interop || selection_wants_interop(follow->selection) ||
                        verification_wants_interop(follow->verification);
     memcpy(tracker->hash_key, follow->surroundings->hash_key, sizeof tracker->hash_key);
-}
-
-static fw_time wall_clock(void *context)
-{
-    struct timespec now;
-
-    (void)context;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * FW_SECOND + now.tv_nsec;
 }
 
 /* --------------------------------------------------------------------------------------- run -- */
@@ -401,7 +492,7 @@ static unsigned choose_threads(const struct follow *follow)
 
     if (follow->options->threads)
         return follow->options->threads;
-    if (follow->options->interface || follow->surroundings->processors < 2)
+    if (options_live(follow->options) || follow->surroundings->processors < 2)
         return 1;
     source_stats(follow->source, &stats);
     return stats.bytes_total && stats.bytes_total < SMALL_INPUT_BYTES ? 1 : 2;
@@ -422,13 +513,15 @@ static int read_again(struct follow *follow, struct run again)
     struct run_result result;
 
     source_destroy(follow->source);
-    follow->source = NULL;
-    if (!follow->files_again || read_files(follow, &follow->files_again) != EXIT_DONE)
+    follow->source = follow->source_again;
+    follow->source_again = NULL;
+    if (!follow->source || begin(follow) != EXIT_DONE)
         return EXIT_UNREADABLE;
     again.source = follow->source;
     again.view = &view_evidence;
     again.view_options = &view_options;
     again.progress = NULL;
+    again.metrics = NULL;
     again.complain = tell_nobody;
     return run_loop(&again, &result) < 0 ? EXIT_UNREADABLE : EXIT_DONE;
 }
@@ -460,10 +553,10 @@ static int follow_packets(struct follow *follow)
     const struct view_ops *view = choose_view(follow);
     struct run run = {
         .source = follow->source,
-        .inputs = options->interface ? &options->interface : options->files,
-        .input_count = options->interface ? 1 : options->file_count,
-        .live = options->interface != NULL,
-        .flush_each_batch = options->interface || options->line_buffered ||
+        .inputs = options->interface_count ? options->interfaces : options->files,
+        .input_count = options->interface_count + options->file_count, /* either is 0 */
+        .live = options_live(options),
+        .flush_each_batch = options_live(options) || options->line_buffered ||
                             follow->surroundings->stdout_is_terminal,
         .connections_only = follow->command->view == &view_table,
         .verify_checksums = options->checksum,
@@ -475,6 +568,7 @@ static int follow_packets(struct follow *follow)
         .view_options = &follow->view_options,
         .out = follow->out,
         .progress = &follow->progress,
+        .metrics = follow->metrics,
         .complain = tell,
         .now = wall_clock,
     };
@@ -521,17 +615,17 @@ int cmd_follow(const struct command *command, const struct options *options,
     if (status == EXIT_DONE && command->view == &view_compare)
         status = comparison_open(options, &follow.comparison);
     if (status == EXIT_DONE)
-        status = open_inputs(&follow);
+        status = open_all(&follow);
     if (status == EXIT_DONE)
         status = enter_sandbox(&follow);
-    if (status == EXIT_DONE && follow.files)
-        status = read_files(&follow, &follow.files);
+    if (status == EXIT_DONE)
+        status = begin(&follow);
     if (status == EXIT_DONE)
         status = follow.comparison ? compare_with_kernel(&follow) : follow_packets(&follow);
 
     source_destroy(follow.source);
-    source_files_close(follow.files);
-    source_files_close(follow.files_again);
+    source_destroy(follow.source_again);
+    metrics_file_close(follow.metrics);
     verification_close(follow.verification);
     comparison_close(follow.comparison);
     resolver_destroy(follow.resolver);

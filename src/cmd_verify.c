@@ -138,7 +138,7 @@ static bool can_read_again(const struct options *options)
         if (strcmp(options->files[i], "-") == 0 || stat(options->files[i], &about) < 0 ||
             !S_ISREG(about.st_mode))
             return false;
-    return options->interface == NULL;
+    return !options_live(options);
 }
 
 static int make_parts(struct verification *verification, const struct selection *selection)
@@ -149,7 +149,7 @@ static int make_parts(struct verification *verification, const struct selection 
         .expectations = verification->expectations,
         .selection = selection,
         .records = !verification->input_is_kept,
-        .live = options->interface != NULL,
+        .live = options_live(options),
     };
 
     run->verify = verify_create(&verify);

@@ -117,14 +117,17 @@ const struct command *command_find(const char *name)
 
 static const char input_help[] =
     "input    -r FILE  pcap or pcapng, plain or gzip, zstd, lz4; repeatable; - is standard input\n"
-    "         -i IF    live; -p not promiscuous, -s BYTES, -B KIB, -y LINKTYPE as tcpdump's\n"
+    "                  --follow: it grows, or others that match 'trace*.pcap' come after it\n"
+    "         -i IF    live; repeatable; any; -p, -Q in|out, -s BYTES, -B KIB, -y TYPE as "
+    "tcpdump's\n"
     "         -c N     so many packets; --for 30s: so long, live; a BPF filter last, or -F FILE\n";
 static const char select_help[] =
     "select   -Y EXPR  ss's language: 'state close-wait and dport = :443 and dst 10.0.0.0/8'\n"
     "         --state close-wait,fin-wait-2\n";
 static const char tracking_help[] =
     "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n"
-    "         --threads N;  privileges: --sandbox=auto|strict|off --user NAME\n";
+    "         --threads N;  privileges: --sandbox=auto|strict|off --user NAME\n"
+    "keep     -w FILE the packets, as pcapng; --metrics FILE counts for Prometheus, every 10 s\n";
 static const char output_help[] =
     "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
     "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"

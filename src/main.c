@@ -21,20 +21,27 @@
 
 enum { OUT_BLOCK_BYTES = 256 * 1024, TEXT_BYTES = 512 };
 
-static void on_signal(int signal)
+static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+/* The first ends the run with its summary, a second one, whichever, at once. */
+static void on_signal(int number)
 {
-    (void)signal;
+    (void)number;
+    for (size_t i = 0; i < sizeof ending_signals / sizeof ending_signals[0]; i++)
+        signal(ending_signals[i], SIG_DFL);
     run_interrupt();
 }
 
-/* Without SA_RESTART: a read that waits returns. A second signal kills. */
+/* Without SA_RESTART: a read that waits returns. nohup ignores SIGHUP: that stays. */
 static void catch_signals(void)
 {
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+    const struct sigaction action = { .sa_handler = on_signal };
+    struct sigaction before;
 
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof ending_signals / sizeof ending_signals[0]; i++)
+        if (ending_signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &before) < 0 ||
+            before.sa_handler != SIG_IGN)
+            sigaction(ending_signals[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* EPIPE says it, at the write it belongs to */
 }
 

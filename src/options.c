@@ -17,11 +17,13 @@ enum option {
     OPT_CHECKSUM,
     OPT_COLOR,
     OPT_COUNT,
+    OPT_DIRECTION,
     OPT_EVERY,
     OPT_EXIT_CODE,
     OPT_EXPLAIN,
     OPT_FILE,
     OPT_FILTER_FILE,
+    OPT_FOLLOW,
     OPT_FOR,
     OPT_FORMAT,
     OPT_GOLDEN,
@@ -36,6 +38,7 @@ enum option {
     OPT_LIST_INTERFACES,
     OPT_MAX_CONNS,
     OPT_MAX_MEM,
+    OPT_METRICS,
     OPT_MIN_COUNT,
     OPT_MSL,
     OPT_NAMES,
@@ -79,6 +82,7 @@ static const struct option_row rows[] = {
     { OPT_RESOLVE, 'N', NULL, NOTHING },
     { OPT_NUMBERS, 'n', NULL, NOTHING },
     { OPT_NO_PROMISCUOUS, 'p', "no-promiscuous-mode", NOTHING },
+    { OPT_DIRECTION, 'Q', "direction", A_VALUE },
     { OPT_QUIET, 'q', NULL, NOTHING },
     { OPT_FILE, 'r', NULL, A_VALUE },
     { OPT_SNAPLEN, 's', "snapshot-length", A_VALUE },
@@ -94,6 +98,7 @@ static const struct option_row rows[] = {
     { OPT_EVERY, 0, "every", A_VALUE },
     { OPT_EXIT_CODE, 0, "exit-code", NOTHING },
     { OPT_EXPLAIN, 0, "explain", NOTHING },
+    { OPT_FOLLOW, 0, "follow", NOTHING },
     { OPT_FOR, 0, "for", A_VALUE },
     { OPT_FORMAT, 0, "format", A_VALUE },
     { OPT_GOLDEN, 0, "golden", A_VALUE },
@@ -103,6 +108,7 @@ static const struct option_row rows[] = {
     { OPT_LISTENERS, 0, "listeners", NOTHING },
     { OPT_MAX_CONNS, 0, "max-conns", A_VALUE },
     { OPT_MAX_MEM, 0, "max-mem", A_VALUE },
+    { OPT_METRICS, 0, "metrics", A_VALUE },
     { OPT_MIN_COUNT, 0, "min-count", A_VALUE },
     { OPT_MSL, 0, "msl", A_VALUE },
     { OPT_NAMES, 0, "names", A_VALUE },
@@ -122,6 +128,7 @@ static const char *const format_words[] = { "text",  "json", "csv",   "tsv", "ze
                                             "human", "tap",  "junit", NULL };
 static const char *const names_words[] = { "rfc", "kb", "ss", "netstat", NULL };
 static const char *const color_words[] = { "auto", "always", "never", NULL };
+static const char *const direction_words[] = { "inout", "in", "out", NULL };
 static const char *const timers_words[] = { "rfc", "linux", NULL };
 static const char *const sandbox_words[] = { "auto", "strict", "off", NULL };
 
@@ -258,6 +265,19 @@ static bool set_once(struct parser *parser, const char *name, const char *value,
     return true;
 }
 
+static bool add_interface(struct parser *parser, const char *name, const char *value)
+{
+    struct options *options = parser->options;
+
+    if (!*value)
+        return refuse(parser, "%s: its value is empty", name);
+    for (size_t i = 0; i < options->interface_count; i++)
+        if (strcmp(options->interfaces[i], value) == 0)
+            return refuse(parser, "%s is given twice (%s)", name, value);
+    options->interfaces[options->interface_count++] = value;
+    return true;
+}
+
 /* `name` is the option as the user wrote it. */
 static bool set_option(struct parser *parser, enum option option, const char *name,
                        const char *value)
@@ -280,6 +300,10 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return choice >= 0;
     case OPT_COUNT:
         return set_size(parser, name, value, 1000, &options->max_packets);
+    case OPT_DIRECTION:
+        choice = choose(parser, name, value, direction_words);
+        options->direction = choice < 0 ? LIVE_BOTH : (enum live_direction)choice;
+        return choice >= 0;
     case OPT_EVERY:
         return set_duration(parser, name, value, false, &options->every_ns);
     case OPT_EXIT_CODE:
@@ -295,6 +319,9 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return true;
     case OPT_FILTER_FILE:
         return set_once(parser, name, value, &options->filter_file);
+    case OPT_FOLLOW:
+        options->follow = true;
+        return true;
     case OPT_FOR:
         return set_duration(parser, name, value, false, &options->for_ns);
     case OPT_GOLDEN:
@@ -308,7 +335,7 @@ static bool set_option(struct parser *parser, enum option option, const char *na
     case OPT_IDLE:
         return set_duration(parser, name, value, true, &options->idle_ns);
     case OPT_INTERFACE:
-        return set_once(parser, name, value, &options->interface);
+        return add_interface(parser, name, value);
     case OPT_JSON:
         return set_format(parser, FORMAT_JSON);
     case OPT_LADDER:
@@ -329,6 +356,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         return set_size(parser, name, value, 1000, &options->max_connections);
     case OPT_MAX_MEM:
         return set_size(parser, name, value, 1024, &options->max_memory_bytes);
+    case OPT_METRICS:
+        return set_once(parser, name, value, &options->metrics_file);
     case OPT_MIN_COUNT:
         return set_size(parser, name, value, 1000, &options->min_count);
     case OPT_MSL:
@@ -383,8 +412,7 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         options->version = true;
         return true;
     case OPT_WRITE:
-        advise(parser, "to save packets: tcpdump -w %s", value);
-        return refuse(parser, "-w: saving packets is not in this version yet");
+        return set_once(parser, name, value, &options->write_file);
     }
     return false;
 }
@@ -616,8 +644,36 @@ static bool check_verify(struct parser *parser, bool is_verify)
     if (is_verify && (format == FORMAT_CSV || format == FORMAT_TSV || format == FORMAT_ZEEK))
         return refuse(parser, "verify: --format is human, tap, junit or json, not %s",
                       format_words[format]);
-    if (options->for_ns && !options->interface)
-        return refuse(parser, "--for ends a live capture: it needs -i");
+    return true;
+}
+
+static bool check_live(struct parser *parser)
+{
+    const struct options *options = parser->options;
+    const bool live = options->interface_count > 0;
+
+    if (options->file_count && live)
+        return refuse(parser, "-r and -i: read files or an interface, not both at once");
+    for (size_t i = 0; options->interface_count > 1 && i < options->interface_count; i++)
+        if (strcmp(options->interfaces[i], "any") == 0)
+            return refuse(parser, "-i any captures on all interfaces: the others are among them");
+    if (options->link_type && !live)
+        return refuse(parser, "-y chooses a link type of an interface: it needs -i");
+    if (options->direction != LIVE_BOTH && !live)
+        return refuse(parser, "--direction chooses packets of an interface: it needs -i");
+    if (options->follow && live)
+        return refuse(parser, "--follow is for files that grow: -i never ends anyway");
+    if (options->follow && options->file_count > 1)
+        return refuse(parser, "--follow reads one file, or those that match one pattern: "
+                              "-r 'trace*.pcap'");
+    if (options->for_ns && !live && !options->follow)
+        return refuse(parser, "--for ends a live capture: it needs -i or --follow");
+    if (options->write_file && strcmp(options->write_file, "-") == 0) {
+        advise(parser, "try: -w FILE; or -w /dev/fd/3, where the shell has 3>&1 >/dev/null");
+        return refuse(parser, "-w -: standard output has finwait's own lines");
+    }
+    if (options->metrics_file && strcmp(options->metrics_file, "-") == 0)
+        return refuse(parser, "--metrics -: it replaces a file by another, again and again");
     return true;
 }
 
@@ -660,16 +716,15 @@ static bool check_options(struct parser *parser)
         return false;
     if (is_compare && !check_compare(parser))
         return false;
-    if (!options->file_count && !options->interface)
+    if (!options->file_count && !options->interface_count)
         return refuse_no_input(parser);
-    if (options->file_count && options->interface)
-        return refuse(parser, "-r and -i: read files or an interface, not both at once");
+    if (!check_live(parser))
+        return false;
     if (options->filter && options->filter_file)
         return refuse(parser, "two filters: -F %s and \"%s\"", options->filter_file,
                       options->filter);
-    if (options->link_type && !options->interface)
-        return refuse(parser, "-y chooses a link type of an interface: it needs -i");
-    if (options->every_ns && !((is_table || is_compare) && options->interface))
+    if (options->every_ns &&
+        !((is_table || is_compare) && (options->interface_count || options->follow)))
         return refuse(parser, "--every repeats the table of an interface: finwait table -i IF "
                               "--every SEC");
     if (options->listeners && !is_table)
@@ -713,11 +768,12 @@ bool options_parse(struct options *options, int argc, char *const *argv, char *e
 
     *options = (struct options){ .msl_ns = -1, .idle_ns = -1 };
     error[0] = hint[0] = '\0';
-    /* One array holds both: -r values from its start, words after the room for them. */
-    options->files = calloc(2 * (size_t)argc + 1, sizeof *options->files);
+    /* One array holds all: -r values from its start, -i values, words after the room for them. */
+    options->files = calloc(3 * (size_t)argc + 1, sizeof *options->files);
     if (!options->files)
         return refuse(&parser, "out of memory");
-    parser.words = options->files + argc;
+    options->interfaces = options->files + argc;
+    parser.words = options->files + 2 * argc;
 
     return parse_words(&parser, argc, argv) && assign_words(&parser, find_command(&parser)) &&
            (options->help || options->version || check_options(&parser));

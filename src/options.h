@@ -7,6 +7,7 @@
 
 #include "finwait/finwait.h"
 #include "sandbox.h"
+#include "source.h"
 #include "view.h"
 
 #include <stdbool.h>
@@ -42,15 +43,18 @@ struct options {
     /* input */
     const char **files; /* -r */
     size_t file_count;
-    const char *interface;   /* -i */
-    const char *filter_file; /* -F */
-    const char *link_type;   /* -y */
-    uint32_t snaplen;        /* -s; 0: default */
-    uint32_t buffer_kib;     /* -B; 0: default */
-    bool no_promiscuous;     /* -p */
-    bool line_buffered;      /* -l */
-    uint64_t max_packets;    /* -c; 0: no limit */
-    int64_t for_ns;          /* --for; 0: not given */
+    const char **interfaces; /* -i */
+    size_t interface_count;
+    const char *filter_file;       /* -F */
+    const char *link_type;         /* -y */
+    uint32_t snaplen;              /* -s; 0: default */
+    uint32_t buffer_kib;           /* -B; 0: default */
+    enum live_direction direction; /* -Q */
+    bool no_promiscuous;           /* -p */
+    bool line_buffered;            /* -l */
+    bool follow;                   /* --follow */
+    uint64_t max_packets;          /* -c; 0: no limit */
+    int64_t for_ns;                /* --for; 0: not given */
 
     /* privileges */
     enum sandbox_mode sandbox; /* --sandbox */
@@ -70,6 +74,8 @@ struct options {
     const char *states;    /* --state */
 
     /* output */
+    const char *write_file;   /* -w; NULL: not given */
+    const char *metrics_file; /* --metrics; NULL: not given */
     enum output_format format;
     enum fw_names names;
     enum time_style time_style;
@@ -83,6 +89,12 @@ struct options {
     const char *golden; /* --golden; NULL: not given */
     bool update;        /* --update */
 };
+
+/* Whether packets are still to come: time passes while there are none. */
+static inline bool options_live(const struct options *options)
+{
+    return options->interface_count > 0 || options->follow;
+}
 
 /* Reads the words after argv[0]. Returns false with one line in `error` (and in `hint`, which may
  * be left empty, what to do). options_finish() is due in either case. */

@@ -153,8 +153,7 @@ static void fill(struct pipeline *pipeline, struct batch *batch)
         batch->end = fill_some(pipeline, batch);
     while (pipeline->fills_up && batch->end == BATCH_MORE &&
            batch->packets < pipeline->batch_packets);
-    if (!pipeline->live)
-        source_stats(pipeline->source, &batch->stats);
+    source_stats(pipeline->source, &batch->stats);
 }
 
 static bool is_final(const struct batch *batch)

@@ -59,7 +59,7 @@ struct batch {
     uint64_t verdicts[FW_VERDICT_COUNT];
     uint64_t undecoded[FW_UNDECODED_COUNT];
     uint64_t fragments;        /* first fragments among the segments */
-    struct source_stats stats; /* after it, unless live */
+    struct source_stats stats; /* after it */
     enum batch_end end;
 };
 

@@ -1,21 +1,21 @@
 #include "run.h"
 
+#include "closing.h"
+#include "losses.h"
+#include "metrics_file.h"
 #include "pipeline.h"
 #include "progress.h"
 #include "select.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 512 };
-
 /* The kernel hands packets over a little after they came: timers stay that far behind the clock. */
 static const int64_t live_lag_ns = 500 * FW_MILLISECOND;
+
+static const int64_t metrics_every_ns = 10 * FW_SECOND;
 
 struct loop {
     const struct run *run;
@@ -27,12 +27,19 @@ struct loop {
     struct link_tally *links;
     size_t link_count;
     bool any_fault;
+    bool tells_steps;   /* to the view */
     uint64_t told;      /* connections that the selection matched */
     uint64_t one_sided; /* of them, seen in one direction although they were answered */
     fw_time half_closed_since;
     fw_time next_view; /* every_ns */
     bool any_view;
-    fw_time until;         /* for_ns: the clock then; 0: not yet known */
+    fw_time until; /* for_ns: the clock then; 0: not yet known */
+    struct metrics metrics;
+    fw_time next_metrics;
+    int metrics_error;  /* of the last time that they were written */
+    fw_time asked_at;   /* live: the clock when the drops were last read; 0: not yet */
+    fw_time arrived_at; /* live: the clock at the last packet */
+    struct losses losses;
     const char *ended_why; /* that is not the input's; NULL: none */
 };
 
@@ -42,23 +49,6 @@ void run_interrupt(void)
 {
     interrupted = 1;
     source_interrupt();
-}
-
-__attribute__((format(printf, 3, 4))) static void say(struct loop *loop, const char *hint,
-                                                      const char *format, ...)
-{
-    const struct run *run = loop->run;
-    char text[TEXT_BYTES];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-
-    if (run->progress)
-        progress_clear(run->progress);
-    out_flush(run->out);
-    run->complain(run->complain_context, text, hint);
 }
 
 /* ------------------------------------------------------------------------------------- hooks -- */
@@ -95,7 +85,10 @@ static void on_step(void *context, const struct fw_step *step)
 {
     struct loop *loop = context;
 
-    loop->run->view->hooks.step(loop->view, step);
+    if (loop->run->metrics)
+        metrics_step(&loop->metrics, step);
+    if (loop->tells_steps)
+        loop->run->view->hooks.step(loop->view, step);
 }
 
 static void on_segment(void *context, const struct fw_step *step)
@@ -105,10 +98,16 @@ static void on_segment(void *context, const struct fw_step *step)
     loop->run->view->hooks.segment(loop->view, step);
 }
 
-static void on_end(void *context, const struct fw_connection *connection)
+/* What a user sees of a connection: at its end, or as it is now. */
+static void show(struct loop *loop, const struct fw_connection *connection)
 {
-    struct loop *loop = context;
+    struct fw_connection marked;
 
+    if (!connection->lossy && losses_touch(&loop->losses, connection)) {
+        marked = *connection;
+        marked.lossy = true;
+        connection = &marked;
+    }
     if (selection_match(loop->run->view_options->selection, connection))
         tally_outcome(loop, connection);
     /* A view that is made anew each time shows what is there then, not what was. */
@@ -116,12 +115,23 @@ static void on_end(void *context, const struct fw_connection *connection)
         loop->run->view->hooks.end(loop->view, connection);
 }
 
-static struct fw_hooks loop_hooks(const struct run *run)
+static void on_end(void *context, const struct fw_connection *connection)
 {
+    struct loop *loop = context;
+
+    if (loop->run->metrics)
+        metrics_end(&loop->metrics, connection);
+    show(loop, connection);
+}
+
+static struct fw_hooks loop_hooks(struct loop *loop)
+{
+    const struct run *run = loop->run;
     const bool tell = !run->connections_only && !run->every_ns;
 
+    loop->tells_steps = tell && run->view->hooks.step;
     return (struct fw_hooks){
-        .step = tell && run->view->hooks.step ? on_step : NULL,
+        .step = loop->tells_steps || run->metrics ? on_step : NULL,
         .segment =
             tell && run->view->wants_segments && run->view->hooks.segment ? on_segment : NULL,
         .end = on_end,
@@ -199,9 +209,20 @@ static int tally_batch(struct loop *loop, const struct batch *batch)
 static void tell_fault(struct loop *loop, const struct source_fault *fault)
 {
     loop->any_fault = true;
-    say(loop, fault->hint, "%s", fault->text);
+    run_say(loop->run, fault->hint, "%s", fault->text);
     loop->result->unreadable |= fault->kind == SOURCE_FAULT_UNREADABLE;
     loop->result->partial |= fault->kind == SOURCE_FAULT_PARTIAL;
+}
+
+/* Live: what was lost since the drops were last read, before the batch is looked at. */
+static void note_losses(struct loop *loop, const struct source_stats *stats)
+{
+    const uint64_t before = loop->stats.dropped_kernel + loop->stats.dropped_interface;
+    const fw_time asked_at = loop->run->now(loop->run->now_context);
+
+    if (stats->dropped_kernel + stats->dropped_interface > before)
+        losses_add(&loop->losses, loop->asked_at, asked_at);
+    loop->asked_at = asked_at;
 }
 
 /* Segments and faults in the order in which the source had them. */
@@ -210,6 +231,10 @@ static int take_batch(struct loop *loop, const struct batch *batch)
     size_t fed = 0;
     int error = tally_batch(loop, batch);
 
+    if (loop->run->live) {
+        note_losses(loop, &batch->stats);
+        loop->arrived_at = batch->packets ? loop->asked_at : loop->arrived_at;
+    }
     loop->stats = batch->stats;
     for (size_t i = 0; error == 0 && i < batch->fault_count; i++) {
         const struct batch_fault *fault = &batch->faults[i];
@@ -294,11 +319,6 @@ static const char *why_ended(const struct loop *loop)
     return "end of input";
 }
 
-static bool has_evicted(const struct fw_tracker_counts *counts)
-{
-    return counts->evicted_closed || counts->evicted_half_open || counts->evicted_idle;
-}
-
 /* Closes the account and lends it to the view. */
 static void finish_view(struct loop *loop)
 {
@@ -306,8 +326,6 @@ static void finish_view(struct loop *loop)
     struct listeners listeners = { NULL, 0, 0 };
     struct skipped_link *skipped = NULL;
 
-    if (loop->run->live)
-        source_stats(loop->run->source, &loop->stats);
     fw_tracker_counts(loop->tracker, &summary->tracker);
     fw_tracker_each_listener(loop->tracker, keep_listener, &listeners);
     summary->skipped_count = collect_skipped(loop, &skipped);
@@ -322,6 +340,7 @@ static void finish_view(struct loop *loop)
                        summary->skipped_count || loop->stats.dropped_kernel ||
                        loop->stats.dropped_interface || has_evicted(&summary->tracker) ||
                        summary->verdicts[FW_VERDICT_SEGMENT] == 0;
+    summary->partial |= loop->metrics_error != 0;
     loop->result->partial = summary->partial;
 
     if (loop->view && loop->run->view->finish)
@@ -336,8 +355,15 @@ static void finish_view(struct loop *loop)
 
 static bool show_now(void *context, const struct fw_connection *connection)
 {
-    on_end(context, connection);
+    show(context, connection);
     return true;
+}
+
+/* Every line of records is one. */
+static void separate_views(const struct loop *loop)
+{
+    if (loop->any_view && loop->run->view != &view_json)
+        out_char(loop->run->out, '\n');
 }
 
 /* table --every: a view of what is there now. What the account said before stays as it was. */
@@ -351,8 +377,7 @@ static int show_again(struct loop *loop, fw_time now)
     loop->result->summary.half_closed_id = 0;
     if (loop->result->summary.last_time < now)
         loop->result->summary.last_time = now; /* ages count until now */
-    if (loop->any_view)
-        out_char(loop->run->out, '\n');
+    separate_views(loop);
     error = make_view(loop);
     if (error == 0) {
         fw_tracker_each(loop->tracker, show_now, loop);
@@ -377,6 +402,38 @@ static void end_by(struct loop *loop, const char *why)
     run_interrupt();
 }
 
+/* Capture time goes on after the last packet as our clock does: packets may have been stamped by
+ * the clock of another machine. */
+static fw_time capture_time(const struct loop *loop, fw_time now)
+{
+    const fw_time last = loop->result->summary.last_time;
+
+    return now > loop->arrived_at ? last + (now - loop->arrived_at) : last;
+}
+
+static void write_metrics(struct loop *loop, fw_time now)
+{
+    const struct run *run = loop->run;
+    const char *path = metrics_file_path(run->metrics);
+    struct fw_tracker_counts counts;
+    const struct metrics_facts facts = {
+        .metrics = &loop->metrics,
+        .tracker = &counts,
+        .max_memory_bytes = run->tracker.max_memory_bytes,
+        .max_connections = run->tracker.max_connections,
+        .packets = loop->result->summary.packets,
+        .last_time = loop->result->summary.last_time,
+        .now = now,
+        .source = run->source,
+    };
+
+    fw_tracker_counts(loop->tracker, &counts);
+    const int error = metrics_file_write(run->metrics, &facts);
+    if (error && !loop->metrics_error)
+        run_say(run, NULL, "--metrics %s: %s; what it says is old", path, strerror(-error));
+    loop->metrics_error = error;
+}
+
 /* Live: time passes while nothing comes. */
 static int pass_time(struct loop *loop, bool idle)
 {
@@ -384,7 +441,11 @@ static int pass_time(struct loop *loop, bool idle)
     const fw_time now = run->now(run->now_context);
 
     if (idle && loop->result->summary.packets)
-        fw_tracker_advance(loop->tracker, now - live_lag_ns);
+        fw_tracker_advance(loop->tracker, capture_time(loop, now) - live_lag_ns);
+    if (run->metrics && now >= loop->next_metrics) {
+        loop->next_metrics = now + metrics_every_ns;
+        write_metrics(loop, now);
+    }
     if (loop->view && run->view->tick)
         run->view->tick(loop->view, now);
     if (run->for_ns && loop->until == 0)
@@ -442,176 +503,40 @@ static int pull(struct loop *loop)
     return error;
 }
 
-/* ---------------------------------------------------------------- what the user should know -- */
-
-static const char *input_name(const struct run *run, uint16_t file)
-{
-    if (file >= run->input_count)
-        return "input";
-    return strcmp(run->inputs[file], "-") == 0 ? "standard input" : run->inputs[file];
-}
-
-/* "trace.pcap", or "the files". */
-static const char *all_inputs(const struct run *run)
-{
-    return run->input_count == 1 ? input_name(run, 0) : "all files";
-}
-
-/* Why there is no TCP: "20 of another protocol, 3 malformed". */
-static void reasons_text(const uint64_t *verdicts, char *text, size_t size)
-{
-    static const struct {
-        enum fw_verdict verdict;
-        const char *words;
-    } reasons[] = {
-        { FW_VERDICT_NOT_TCP, "of another protocol" },
-        { FW_VERDICT_ICMP_ERROR, "ICMP errors" },
-        { FW_VERDICT_FRAGMENT, "later IP fragments" },
-        { FW_VERDICT_TRUNCATED, "captured too short" },
-        { FW_VERDICT_MALFORMED, "malformed" },
-        { FW_VERDICT_UNKNOWN_LINK, "of a link type that is not decoded" },
-        { FW_VERDICT_UNKNOWN_TUNNEL, "in a tunnel that is not decoded" },
-    };
-    size_t used = 0;
-
-    text[0] = '\0';
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0] && used < size; i++)
-        if (verdicts[reasons[i].verdict])
-            used += (size_t)snprintf(text + used, size - used, "%s%" PRIu64 " %s", used ? ", " : "",
-                                     verdicts[reasons[i].verdict], reasons[i].words);
-}
-
-static void tell_no_tcp(struct loop *loop)
-{
-    const struct summary *summary = &loop->result->summary;
-    const char *name = all_inputs(loop->run);
-    char reasons[TEXT_BYTES / 2];
-
-    if (summary->verdicts[FW_VERDICT_SEGMENT])
-        return;
-    if (summary->packets == 0 && summary->filtered)
-        say(loop, NULL, "%s: none of the %" PRIu64 " packets matches the filter", name,
-            summary->filtered);
-    else if (summary->packets == 0)
-        say(loop, NULL, "%s: no packet in it", name);
-    else {
-        reasons_text(summary->verdicts, reasons, sizeof reasons);
-        say(loop,
-            summary->verdicts[FW_VERDICT_TRUNCATED]
-                ? "a larger snaplen (tcpdump -s 128) keeps the TCP header"
-                : NULL,
-            "%s: no TCP in it; %" PRIu64 " packet%s: %s", name, summary->packets,
-            summary->packets == 1 ? "" : "s", reasons);
-    }
-}
-
-/* "100 Ethernet packets used", or that there was nothing else. */
-static void used_text(const struct loop *loop, uint16_t file, char *text, size_t size)
-{
-    uint64_t packets = 0;
-    const char *name = NULL;
-    bool several = false;
-
-    for (size_t i = 0; i < loop->link_count; i++) {
-        const struct link_tally *link = &loop->links[i];
-
-        if (link->file != file || !fw_link_is_decoded(link->link_type))
-            continue;
-        several |= name && name != fw_link_name(link->link_type);
-        name = fw_link_name(link->link_type);
-        packets += link->packets;
-    }
-    if (packets == 0)
-        snprintf(text, size, "there is no other in it");
-    else
-        snprintf(text, size, "%" PRIu64 " %s packet%s used", packets,
-                 several || !name ? "other" : name, packets == 1 ? "" : "s");
-}
-
-static bool has_one_interface(const struct loop *loop, uint16_t file)
-{
-    unsigned count = 0;
-
-    for (size_t i = 0; i < loop->link_count; i++)
-        count += loop->links[i].file == file;
-    return count == 1;
-}
-
-/* "mixed.pcapng: interface 2 has link type 189 (USB): skipped 310 packets; 100 Ethernet packets
- * used" */
-static void tell_skipped(struct loop *loop)
-{
-    for (size_t i = 0; i < loop->link_count; i++) {
-        const struct link_tally *link = &loop->links[i];
-        const char *name = fw_link_name(link->link_type);
-        char where[48] = "", used[96];
-
-        if (fw_link_is_decoded(link->link_type))
-            continue;
-        if (link->interface || !has_one_interface(loop, link->file))
-            snprintf(where, sizeof where, "interface %" PRIu32 " has ", link->interface);
-        used_text(loop, link->file, used, sizeof used);
-        say(loop, NULL, "%s: %slink type %u (%s)%s: skipped %" PRIu64 " packet%s; %s",
-            input_name(loop->run, link->file), where, link->link_type, name ? name : "unknown",
-            *where ? "" : " is not decoded", link->packets, link->packets == 1 ? "" : "s", used);
-    }
-}
-
-static void tell_losses(struct loop *loop)
-{
-    const struct summary *summary = &loop->result->summary;
-    const struct fw_tracker_counts *counts = &summary->tracker;
-
-    if (summary->dropped_kernel || summary->dropped_interface)
-        say(loop, "a larger buffer (-B KIB), a narrower filter or -q may keep up",
-            "%s: %" PRIu64 " packets dropped by the kernel, %" PRIu64
-            " by the interface: states may be stale",
-            all_inputs(loop->run), summary->dropped_kernel, summary->dropped_interface);
-    if (has_evicted(counts))
-        say(loop, "--max-mem and --max-conns raise the limit",
-            "memory limit: %" PRIu64 " connections were evicted before they ended (%" PRIu64
-            " closed, %" PRIu64 " half-open, %" PRIu64 " idle)",
-            counts->evicted_closed + counts->evicted_half_open + counts->evicted_idle,
-            counts->evicted_closed, counts->evicted_half_open, counts->evicted_idle);
-    /* states.md 29: warn once per capture. */
-    if (loop->one_sided && loop->one_sided * 2 >= loop->told)
-        say(loop,
-            summary->filtered ? "the filter may hide one direction: host, port and net match both, "
-                                "src and dst only one"
-                              : NULL,
-            "%s: %" PRIu64 " of %" PRIu64 " connections were seen in one direction only; the other "
-            "end's state is what its peer's packets tell",
-            all_inputs(loop->run), loop->one_sided, loop->told);
-}
-
-/* Nothing ends in silence: each reason for exit status 4 has its line. */
-static void tell_end(struct loop *loop)
-{
-    const struct summary *summary = &loop->result->summary;
-    const bool all_skipped =
-        summary->packets && summary->verdicts[FW_VERDICT_UNKNOWN_LINK] == summary->packets;
-
-    if (summary->packets == 0 && loop->any_fault) /* that was the line */
-        return;
-    if (!all_skipped)
-        tell_no_tcp(loop);
-    tell_skipped(loop);
-    tell_losses(loop);
-}
+/* --------------------------------------------------------------------------------------- end -- */
 
 /* What is left has lasted until now: live by the clock, else by the last packet. */
 static void end_time(struct loop *loop)
 {
     const struct run *run = loop->run;
+    struct source_stats stats;
+
+    if (run->live) {
+        source_stats(run->source, &stats);
+        note_losses(loop, &stats);
+        loop->stats = stats;
+    }
 
     run->view_options->ended = true;
     run->view_options->last_time = loop->result->summary.last_time;
     if (run->live && loop->result->summary.packets) {
-        const fw_time now = run->now(run->now_context);
-
-        if (now > run->view_options->last_time)
-            run->view_options->last_time = now;
+        run->view_options->last_time = capture_time(loop, run->now(run->now_context));
     }
+}
+
+static void tell_end(const struct loop *loop)
+{
+    const struct closing closing = {
+        .run = loop->run,
+        .summary = &loop->result->summary,
+        .links = loop->links,
+        .link_count = loop->link_count,
+        .any_fault = loop->any_fault,
+        .told = loop->told,
+        .one_sided = loop->one_sided,
+    };
+
+    closing_tell(&closing);
 }
 
 int run_loop(const struct run *run, struct run_result *result)
@@ -624,7 +549,7 @@ int run_loop(const struct run *run, struct run_result *result)
         .verify_checksums = run->verify_checksums,
         .live = run->live,
     };
-    const struct fw_hooks hooks = loop_hooks(run);
+    const struct fw_hooks hooks = loop_hooks(&loop);
     int error;
 
     *result = (struct run_result){ .summary = { .first_time = 0, .last_time = -1 } };
@@ -642,9 +567,10 @@ int run_loop(const struct run *run, struct run_result *result)
     if (loop.tracker) {
         if (!loop.view && make_view(&loop) < 0)
             error = -ENOMEM;
-        if (loop.any_view)
-            out_char(run->out, '\n');
+        separate_views(&loop);
         end_time(&loop);
+        if (run->metrics) /* what is open now is not what the end of the input makes of it */
+            write_metrics(&loop, run->now(run->now_context));
         fw_tracker_finish(loop.tracker);
         finish_view(&loop);
         if (!run->out->closed)

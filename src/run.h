@@ -10,13 +10,14 @@
 #include "source.h"
 #include "view.h"
 
+struct metrics_file;
 struct progress;
 
 struct run {
     struct source *source;
     const char *const *inputs; /* names for messages, by packet.file */
     size_t input_count;
-    bool live;             /* an interface: timers follow the clock while it is idle */
+    bool live;             /* more is to come: timers follow the clock while there is nothing */
     bool flush_each_batch; /* somebody waits for the lines */
     bool connections_only; /* tell the view no transitions (table, whatever the format) */
     bool verify_checksums;
@@ -30,10 +31,11 @@ struct run {
     struct view_options *view_options;
     struct out *out;
     struct progress *progress;
+    struct metrics_file *metrics; /* NULL: none are written */
     /* A line for the user. */
     void (*complain)(void *context, const char *text, const char *hint);
     void *complain_context;
-    /* CLOCK_REALTIME; a hook so that tests have their own. Only asked when live. */
+    /* CLOCK_REALTIME; a hook so that tests have their own. Only asked when live, or for metrics. */
     fw_time (*now)(void *context);
     void *now_context;
 };
@@ -47,6 +49,10 @@ struct run_result {
 
 /* Pulls until the input ends. Returns 0 or -ENOMEM. */
 int run_loop(const struct run *run, struct run_result *result);
+
+/* A line for the user, after what was written to `out` so far. */
+void run_say(const struct run *run, const char *hint, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Ends the loop soon, with the summary. Safe in a signal handler. */
 void run_interrupt(void);

@@ -74,19 +74,6 @@ void sandbox_allow(struct sandbox_plan *plan, const char *path, enum sandbox_use
     plan->path_count++;
 }
 
-void sandbox_allow_statistics(struct sandbox_plan *plan, const char *interface,
-                              char room[2][SANDBOX_ROOM])
-{
-    static const char *const counters[2] = { "rx_missed_errors", "rx_fifo_errors" };
-
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(room[i], SANDBOX_ROOM, "/sys/class/net/%.32s/statistics/%s", interface,
-                 counters[i]);
-        if (access(room[i], R_OK) == 0)
-            sandbox_allow(plan, room[i], SANDBOX_READ);
-    }
-}
-
 /* The folder that a path is in; false: the path is too long. */
 static bool folder_of(const char *path, char *folder, size_t size)
 {
@@ -187,7 +174,8 @@ static int add_path(int ruleset, int version, const char *path, enum sandbox_use
         return add_rule(ruleset, path, reading);
     if (!folder_of(path, folder, sizeof folder))
         return -ENAMETOOLONG;
-    return add_rule(ruleset, folder, replacing & all_file_rights(version));
+    return add_rule(ruleset, folder,
+                    use == SANDBOX_FOLLOW ? reading : replacing & all_file_rights(version));
 }
 
 /* A ruleset for landlock_restrict_self(2), -1: there is no Landlock, -2 with *error filled. Made
@@ -207,7 +195,7 @@ static int make_ruleset(const struct sandbox_plan *plan, int version, char *erro
         result = add_path(ruleset, version, plan->paths[i].path, plan->paths[i].use);
         if (result < 0)
             fail(error, "%s: cannot be %s: %s", plan->paths[i].path,
-                 plan->paths[i].use == SANDBOX_READ ? "read" : "written", strerror(-result));
+                 plan->paths[i].use == SANDBOX_REPLACE ? "written" : "read", strerror(-result));
     }
     if (result == 0)
         return ruleset;
@@ -225,8 +213,8 @@ struct identity {
     bool changes; /* it is another than ours */
 };
 
-/* Who owns the folder of what is to be replaced can still replace it, root without any capability
- * too; else nobody. tcpdump's -Z names another. */
+/* Who owns the folder of what is to be replaced, or followed, can still do so, root without any
+ * capability too; else nobody. tcpdump's -Z names another. */
 static bool choose_identity(const struct sandbox_plan *plan, struct identity *identity, char *error,
                             char *hint)
 {
@@ -252,7 +240,7 @@ static bool choose_identity(const struct sandbox_plan *plan, struct identity *id
         return true;
     *identity = (struct identity){ .uid = NOBODY, .gid = NOBODY, .changes = true };
     for (size_t i = 0; i < plan->path_count; i++) {
-        if (plan->paths[i].use != SANDBOX_REPLACE ||
+        if ((plan->paths[i].use != SANDBOX_REPLACE && plan->paths[i].use != SANDBOX_FOLLOW) ||
             !folder_of(plan->paths[i].path, folder, sizeof folder) || stat(folder, &about) < 0)
             continue;
         identity->uid = about.st_uid;
@@ -349,8 +337,8 @@ static const int harmless[] = {
 };
 
 /* What programs ask of descriptors and of the terminal; not TIOCSTI, which types into it. */
-static const unsigned long requests[] = { FIONREAD, TCGETS, TIOCGWINSZ, SIOCGIFFLAGS,
-                                          SIOCGIFINDEX };
+static const unsigned long requests[] = { FIONREAD,     TCGETS,      TIOCGWINSZ,
+                                          SIOCGIFFLAGS, SIOCGIFNAME, SIOCGIFINDEX };
 static const unsigned long terminal_requests[] = { TCSETS, TCSETSW, TCSETSF, TIOCGPGRP };
 
 /* Refused even where most is allowed: new programs, other processes, the kernel itself. */
@@ -471,11 +459,16 @@ static bool allow_files(scmp_filter_ctx filter, const struct sandbox_plan *plan)
     static const int replacing[] = { SCMP_SYS(open),     SCMP_SYS(openat),   SCMP_SYS(rename),
                                      SCMP_SYS(renameat), SCMP_SYS(unlink),   SCMP_SYS(unlinkat),
                                      SCMP_SYS(rmdir),    SCMP_SYS(renameat2) };
+    static const int looking[] = { SCMP_SYS(stat),       SCMP_SYS(lstat),     SCMP_SYS(newfstatat),
+                                   SCMP_SYS(statx),      SCMP_SYS(access),    SCMP_SYS(faccessat),
+                                   SCMP_SYS(faccessat2), SCMP_SYS(getdents64) };
     const scmp_datum_t writing = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND;
 
     if (allows(plan, SANDBOX_REPLACE) && !allow(filter, replacing, COUNT(replacing)))
         return false;
-    if (!allows(plan, SANDBOX_READ) || allows(plan, SANDBOX_REPLACE))
+    if (allows(plan, SANDBOX_FOLLOW) && !allow(filter, looking, COUNT(looking)))
+        return false;
+    if (plan->path_count == 0 || allows(plan, SANDBOX_REPLACE))
         return true;
     return allow_where(filter, SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, writing, 0)) &&
            allow_where(filter, SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0));

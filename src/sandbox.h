@@ -30,9 +30,10 @@ enum sandbox_role {
 enum sandbox_use {
     SANDBOX_READ,    /* open the file, or any file of the folder, for reading */
     SANDBOX_REPLACE, /* write a file beside it and rename it over it: its folder is writable */
+    SANDBOX_FOLLOW,  /* look for files in its folder, and open them for reading */
 };
 
-enum { SANDBOX_PATHS = 16 };
+enum { SANDBOX_PATHS = 256 };
 
 struct sandbox_plan {
     enum sandbox_mode mode;
@@ -59,12 +60,6 @@ struct sandbox_state {
 
 /* Adds a path; one too many is refused by sandbox_enter(). */
 void sandbox_allow(struct sandbox_plan *plan, const char *path, enum sandbox_use use);
-/* What libpcap goes on reading of an interface: its counts of lost packets. `room` keeps the paths.
- */
-enum { SANDBOX_ROOM = 128 };
-void sandbox_allow_statistics(struct sandbox_plan *plan, const char *interface,
-                              char room[2][SANDBOX_ROOM]);
-
 /* Confines the calling thread, which is the only one as yet; there is no way back. False with a
  * line in `error`, and what to do in `hint` (may be left empty): strict and something is missing,
  * an unknown user, or a path that could not be replaced any more. Both have 512 bytes. */

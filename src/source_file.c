@@ -1,39 +1,15 @@
-/* Captures in files and on standard input: opened, told by their first bytes, merged, numbered and
- * filtered. Packets lie where they were read and are lent from there. */
+/* Captures in files and on standard input: opened, merged by time, numbered and filtered. */
 #include <assert.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "capture_format.h"
 #include "merge.h"
-#include "source_fault.h"
-#include "source_input.h"
-#include "suggest.h"
+#include "source_capture.h"
 
 enum {
     /* Of each file. Memory to memory, large blocks are copied faster, up to about a megabyte. */
     BUFFER_BYTES = 1024 * 1024,
     SMALLEST_BUFFER_BYTES = 32 * 1024,
     ALL_BUFFERS_BYTES = 16 * 1024 * 1024,
-    SHOWN_BYTES = 16, /* of what is no capture */
-    SHOWN_PATH_BYTES = 160,
-};
-
-/* One file. */
-struct capture {
-    const char *name; /* as the user knows it; lent */
-    struct file_source *source;
-    struct input input;
-    struct capture_reader *reader;
-    uint16_t number;
-    bool ended;
 };
 
 struct file_source {
@@ -50,222 +26,8 @@ struct file_source {
     struct capture captures[];
 };
 
-struct source_files {
-    const char *const *paths; /* lent */
-    size_t count;
-    int fds[];
-};
-
-/* ------------------------------------------------------------------------- what is no capture --
+/* ----------------------------------------------------------------------------------- packets --
  */
-
-/* Formats that people have and that others can convert. */
-static const struct {
-    const char *magic;
-    uint8_t bytes;
-    const char *hint;
-} strangers[] = {
-    { "\xfd\x37\x7a\x58\x5a", 5, "try: xz -dc FILE | finwait -r -" },
-    { "BZh", 3, "try: bzip2 -dc FILE | finwait -r -" },
-    { "PK\x03\x04", 4, "try: unzip -p FILE | finwait -r -" },
-    { "snoop\0\0\0", 8, "a Solaris snoop capture; try: editcap -F pcapng FILE OUT.pcapng" },
-    { "GMBU", 4, "a Microsoft Network Monitor capture; try: editcap -F pcapng FILE OUT.pcapng" },
-    { "RTSS", 4, "a Microsoft Network Monitor capture; try: editcap -F pcapng FILE OUT.pcapng" },
-    { "btsnoop\0", 8, "a Bluetooth capture: there is no TCP in it" },
-    { "\x0a\x0d\x0d\x0a", 4, "damaged in the first bytes of a pcapng file?" },
-};
-
-static const char *hint_for_stranger(const uint8_t *first, size_t count)
-{
-    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
-        if (count >= strangers[i].bytes && !memcmp(first, strangers[i].magic, strangers[i].bytes))
-            return strangers[i].hint;
-    }
-    return "";
-}
-
-/* The first line if it is text, else bytes in hexadecimal. */
-static void describe_start(const uint8_t *first, size_t count, char *text, size_t text_bytes)
-{
-    size_t line = 0;
-    bool printable = true;
-
-    if (count > SHOWN_BYTES)
-        count = SHOWN_BYTES;
-    while (line < count && first[line] != '\n' && first[line] != '\r') {
-        printable &= first[line] >= ' ' && first[line] < 0x7f;
-        line++;
-    }
-    if (printable && line > 0) {
-        snprintf(text, text_bytes, "\"%.*s\"", (int)line, (const char *)first);
-        return;
-    }
-    size_t used = 0;
-    for (size_t i = 0; i < count && i < 8 && used + 4 < text_bytes; i++)
-        used += (size_t)snprintf(text + used, text_bytes - used, "%s%02x", i ? " " : "", first[i]);
-}
-
-static void fault_stranger(const struct capture *capture, struct source_fault *fault)
-{
-    const struct capture_window *window = &capture->input.window;
-    const size_t count = (size_t)(window->end - window->at);
-    const enum compression compression = capture->input.compression;
-    char start[64] = "";
-
-    describe_start(window->at, count, start, sizeof start);
-    if (compression == COMPRESSION_NONE)
-        source_fault_set(
-            fault, SOURCE_FAULT_UNREADABLE, hint_for_stranger(window->at, count),
-            "%s: not a capture file (starts with %s); known: pcap, pcapng, plain or gzip, "
-            "zstd, lz4",
-            capture->name, start);
-    else
-        source_fault_set(
-            fault, SOURCE_FAULT_UNREADABLE, hint_for_stranger(window->at, count),
-            "%s: %s, but what it unpacks to is not a capture file (starts with %s); known: "
-            "pcap, pcapng",
-            capture->name, compression_name(compression), start);
-}
-
-/* ------------------------------------------------------------------------------------ end -- */
-
-/* The input ended before its file header did. */
-static void fault_no_header(const struct capture *capture, struct source_fault *fault)
-{
-    const struct input *input = &capture->input;
-    const size_t there = (size_t)(input->window.end - input->window.at);
-    const char *packing = compression_name(input->compression);
-    const char *again = "capture it again, or copy it again if it was copied";
-
-    switch (input->state) {
-    case INPUT_OPEN:
-    case INPUT_ENDED:
-        if (there == 0 && input->compression != COMPRESSION_NONE)
-            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                             "%s: empty (%s, unpacks to nothing)", capture->name, packing);
-        else if (there == 0)
-            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                             "%s: empty; a capture without packets still has a file header",
-                             capture->name);
-        else if (capture->reader)
-            source_fault_set(
-                fault, SOURCE_FAULT_UNREADABLE, again,
-                "%s: shorter than the file header of %s (%zu bytes promised, %zu there)",
-                capture->name, capture->reader->format->name, input->window.wanted_bytes, there);
-        else
-            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                             "%s: shorter than the file header of any capture (%zu byte%s)",
-                             capture->name, there, there == 1 ? "" : "s");
-        break;
-    case INPUT_INTERRUPTED:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "",
-                         "%s: interrupted before anything arrived", capture->name);
-        break;
-    case INPUT_CUT:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                         "%s: shorter than its file header (the %s stream is cut short)",
-                         capture->name, packing);
-        break;
-    case INPUT_DAMAGED:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, again,
-                         "%s: the %s stream is damaged at its start (%s)", capture->name, packing,
-                         input->error);
-        break;
-    case INPUT_FAILED:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: cannot be read (%s)",
-                         capture->name, input->error);
-        break;
-    }
-}
-
-/* The input ended after its file header; in the middle of something? */
-static void fault_at_end(struct capture *capture)
-{
-    const struct input *input = &capture->input;
-    struct file_source *files = capture->source;
-    const char *packing = compression_name(input->compression);
-    char place[128];
-    const bool inside =
-        capture->reader->format->cut_short(capture->reader, &input->window, place, sizeof place);
-    const uint64_t packets = capture->reader->packets;
-
-    if (!inside)
-        snprintf(place, sizeof place, "%s %" PRIu64, packets ? "after packet" : "before packet",
-                 packets ? packets : 1);
-    switch (input->state) {
-    case INPUT_OPEN:
-    case INPUT_INTERRUPTED:
-        break;
-    case INPUT_ENDED:
-        if (inside)
-            source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
-                             "%s: cut short in %s; everything before it was used", capture->name,
-                             place);
-        break;
-    case INPUT_CUT:
-        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
-                         "%s: the %s stream is cut short %s%s; everything before it was used",
-                         capture->name, packing, inside ? "in " : "", place);
-        break;
-    case INPUT_DAMAGED:
-        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
-                         "%s: the %s stream is damaged %s%s: %s; everything before it was used",
-                         capture->name, packing, inside ? "in " : "", place, input->error);
-        break;
-    case INPUT_FAILED:
-        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_PARTIAL, "",
-                         "%s: cannot be read on %s%s: %s; everything before it was used",
-                         capture->name, inside ? "in " : "", place, input->error);
-        break;
-    }
-}
-
-static void end_capture(struct capture *capture)
-{
-    const struct capture_reader *reader = capture->reader;
-    struct file_source *files = capture->source;
-    const struct decompressor *decompressor = capture->input.decompressor;
-
-    capture->ended = true;
-    if (reader->odd_times)
-        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_NOTICE, "",
-                         "%s: %" PRIu64 " packet%s with a timestamp out of range", capture->name,
-                         reader->odd_times, reader->odd_times == 1 ? "" : "s");
-    if (decompressor && decompressor_ignored_bytes(decompressor))
-        source_fault_set(fault_list_add(&files->faults), SOURCE_FAULT_NOTICE, "",
-                         "%s: %" PRIu64 " bytes after the end of the %s stream were ignored",
-                         capture->name, decompressor_ignored_bytes(decompressor),
-                         compression_name(capture->input.compression));
-}
-
-/* ----------------------------------------------------------------------------------- packets -- */
-
-/* Next packets of one file; 0: it ended. */
-static int capture_next(void *context, struct fw_packet *packets, int max)
-{
-    struct capture *capture = context;
-    struct input *input = &capture->input;
-
-    while (!capture->ended) {
-        const int count =
-            capture->reader->format->next(capture->reader, &input->window, packets, max);
-        if (count > 0) {
-            for (int i = 0; i < count; i++)
-                packets[i].file = capture->number;
-            return count;
-        }
-        if (count == CAPTURE_DAMAGED) {
-            source_fault_set(fault_list_add(&capture->source->faults), SOURCE_FAULT_PARTIAL, "",
-                             "%s: %s; everything before it was used", capture->name,
-                             capture->reader->damage);
-            end_capture(capture);
-        } else if (!input_fill(input, input->window.wanted_bytes)) {
-            fault_at_end(capture);
-            end_capture(capture);
-        }
-    }
-    return 0;
-}
 
 static int number_and_filter(struct file_source *files, struct fw_packet *packets, int count)
 {
@@ -343,171 +105,14 @@ static void files_destroy(struct source *source)
 {
     struct file_source *files = (struct file_source *)source;
 
-    for (size_t i = 0; i < files->capture_count; i++) {
-        struct capture *capture = &files->captures[i];
-        if (capture->reader)
-            capture->reader->format->destroy(capture->reader);
-        input_finish(&capture->input);
-    }
+    for (size_t i = 0; i < files->capture_count; i++)
+        capture_finish(&files->captures[i]);
     merge_destroy(files->merge);
     fault_list_finish(&files->faults);
     free(files);
 }
 
-static const struct source_ops file_ops = {
-    .next = files_next,
-    .fault = files_fault,
-    .stats = files_stats,
-    .destroy = files_destroy,
-};
-
 /* ------------------------------------------------------------------------------------ open -- */
-
-/* The name in the same directory that was probably meant. */
-static void hint_near_name(const char *path, char *hint, size_t hint_bytes)
-{
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    const int folder_bytes = (int)(base - path);
-    char folder[128];
-    struct suggestion suggestion;
-
-    if (folder_bytes >= (int)sizeof folder)
-        return;
-    snprintf(folder, sizeof folder, "%.*s", folder_bytes, path);
-    DIR *directory = opendir(folder_bytes ? folder : ".");
-    if (!directory)
-        return;
-    suggestion_init(&suggestion, base);
-    for (const struct dirent *entry; (entry = readdir(directory));)
-        suggestion_offer(&suggestion, entry->d_name);
-    closedir(directory);
-    if (suggestion.best[0])
-        snprintf(hint, hint_bytes, "did you mean %s%s?", folder, suggestion.best);
-}
-
-static void fault_not_opened(const char *path, const char *name, int error,
-                             struct source_fault *fault)
-{
-    switch (error) {
-    case ENOENT:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no such file", name);
-        hint_near_name(path, fault->hint, sizeof fault->hint);
-        break;
-    case EACCES:
-    case EPERM:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no permission to read it", name);
-        snprintf(fault->hint, sizeof fault->hint, "try: sudo cat %.200s | finwait -r -", name);
-        break;
-    case EMFILE:
-    case ENFILE:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE,
-                         "ulimit -n shows and sets how many are allowed", "%s: too many open files",
-                         name);
-        break;
-    default:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: cannot be opened (%s)", name,
-                         strerror(error));
-        break;
-    }
-}
-
-/* A descriptor to read a capture from, or -1. */
-static int open_path(const char *path, const char *name, struct source_fault *fault)
-{
-    struct stat status;
-
-    if (strcmp(path, "-") == 0) {
-        if (!isatty(STDIN_FILENO))
-            return STDIN_FILENO;
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "try: tcpdump -w - | finwait -r -",
-                         "standard input: a terminal, not a capture");
-        return -1;
-    }
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        fault_not_opened(path, name, errno, fault);
-        return -1;
-    }
-    if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "name each file in it: -r FILE -r FILE",
-                         "%s: a directory, not a capture file", name);
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static const struct capture_format *const formats[] = { &pcap_format, &pcapng_format };
-
-/* The reader for what the window holds; false with *fault filled if there is none. */
-static bool find_reader(struct capture *capture, struct source_fault *fault)
-{
-    const struct capture_window *window = &capture->input.window;
-    const enum compression compression = capture->input.compression;
-
-    if (compression != COMPRESSION_NONE && !compression_is_built_in(compression)) {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "",
-                         "%s: compressed with %s, and finwait was built without it", capture->name,
-                         compression_name(compression));
-        snprintf(fault->hint, sizeof fault->hint, "try: %s -dc FILE | finwait -r -",
-                 compression_name(compression));
-        return false;
-    }
-    if (window->end - window->at < 4) {
-        fault_no_header(capture, fault);
-        return false;
-    }
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (!formats[i]->recognise(window->at))
-            continue;
-        capture->reader = formats[i]->create();
-        if (!capture->reader)
-            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: out of memory",
-                             capture->name);
-        return capture->reader != NULL;
-    }
-    fault_stranger(capture, fault);
-    return false;
-}
-
-static bool read_file_header(struct capture *capture, struct source_fault *fault)
-{
-    struct input *input = &capture->input;
-    int result;
-
-    while ((result = capture->reader->format->begin(capture->reader, &input->window)) ==
-           CAPTURE_MORE) {
-        if (!input_fill(input, input->window.wanted_bytes)) {
-            fault_no_header(capture, fault);
-            return false;
-        }
-    }
-    if (result == CAPTURE_DAMAGED) {
-        source_fault_set(fault_list_add(&capture->source->faults), SOURCE_FAULT_PARTIAL, "",
-                         "%s: %s; nothing was read", capture->name, capture->reader->damage);
-        end_capture(capture);
-    }
-    return true;
-}
-
-/* A very long path is called by its end, so that the rest of a fault's line has room. */
-static const char *name_of(const char *path)
-{
-    const size_t bytes = strlen(path);
-
-    if (strcmp(path, "-") == 0)
-        return "standard input";
-    return bytes > SHOWN_PATH_BYTES ? path + bytes - SHOWN_PATH_BYTES : path;
-}
-
-static bool begin_capture(struct capture *capture, const char *path, int fd, size_t buffer_bytes,
-                          struct source_fault *fault)
-{
-    capture->name = name_of(path);
-    input_init(&capture->input, fd, buffer_bytes);
-    return find_reader(capture, fault) && read_file_header(capture, fault);
-}
 
 static bool start_merge(struct file_source *files)
 {
@@ -532,90 +137,76 @@ static size_t buffer_bytes_of(size_t file_count)
     return share < SMALLEST_BUFFER_BYTES ? SMALLEST_BUFFER_BYTES : share;
 }
 
-struct source_files *source_files_open(const char *const *paths, size_t count,
-                                       struct source_fault *fault)
+/* A capture of each file, open, and its first bytes not yet read. */
+static bool open_captures(struct file_source *files, const char *const *paths, size_t count,
+                          struct source_fault *fault)
 {
-    struct source_files *files = calloc(1, sizeof *files + count * sizeof files->fds[0]);
+    for (size_t i = 0; i < count; i++) {
+        struct capture *capture = &files->captures[i];
+
+        files->capture_count++;
+        capture->faults = &files->faults;
+        capture->number = (uint16_t)i;
+        capture->name = capture_name(paths[i]);
+        capture->input.fd = capture_open_path(paths[i], fault);
+        if (capture->input.fd < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool files_begin(struct source *source, struct source_fault *fault)
+{
+    struct file_source *files = (struct file_source *)source;
+
+    for (size_t i = 0; i < files->capture_count; i++) {
+        struct capture *capture = &files->captures[i];
+
+        capture_init(capture, capture->input.fd, buffer_bytes_of(files->capture_count), false);
+        if (capture_begin(capture, fault) != 1)
+            return false;
+        files->waits |= capture->input.waits;
+    }
+    if (files->capture_count == 1 || start_merge(files))
+        return true;
+    source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
+    return false;
+}
+
+static const struct source_ops file_ops = {
+    .next = files_next,
+    .fault = files_fault,
+    .stats = files_stats,
+    .begin = files_begin,
+    .destroy = files_destroy,
+};
+
+struct source *source_prepare_files(const char *const *paths, size_t count, struct filter *filter,
+                                    uint64_t max_packets, struct source_fault *fault)
+{
+    struct file_source *files = calloc(1, sizeof *files + count * sizeof files->captures[0]);
 
     assert(count > 0 && count <= UINT16_MAX);
     if (!files) {
         source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
         return NULL;
     }
-    files->paths = paths;
-    for (; files->count < count; files->count++) {
-        const char *path = paths[files->count];
-        const int fd = open_path(path, name_of(path), fault);
-
-        if (fd < 0) {
-            source_files_close(files);
-            return NULL;
-        }
-        files->fds[files->count] = fd;
-    }
-    return files;
-}
-
-void source_files_close(struct source_files *files)
-{
-    if (!files)
-        return;
-    for (size_t i = 0; i < files->count; i++) {
-        if (files->fds[i] > STDIN_FILENO)
-            close(files->fds[i]);
-    }
-    free(files);
-}
-
-/* The descriptor goes from the list to the capture. */
-static bool begin_captures(struct file_source *source, struct source_files *files,
-                           struct source_fault *fault)
-{
-    for (size_t i = 0; i < files->count; i++) {
-        struct capture *capture = &source->captures[i];
-        const int fd = files->fds[i];
-
-        source->capture_count++;
-        files->fds[i] = -1;
-        capture->source = source;
-        capture->number = (uint16_t)i;
-        if (!begin_capture(capture, files->paths[i], fd, buffer_bytes_of(files->count), fault))
-            return false;
-        source->waits |= capture->input.waits;
-    }
-    if (files->count == 1 || start_merge(source))
-        return true;
-    source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
-    return false;
-}
-
-struct source *source_read_files(struct source_files *files, struct filter *filter,
-                                 uint64_t max_packets, struct source_fault *fault)
-{
-    struct file_source *source =
-        calloc(1, sizeof *source + files->count * sizeof source->captures[0]);
-    bool good = false;
-
-    if (source) {
-        source->source.ops = &file_ops;
-        source->filter = filter;
-        source->max_packets = max_packets;
-        good = begin_captures(source, files, fault);
-    } else {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
-    }
-    source_files_close(files);
-    if (good)
-        return &source->source;
-    if (source)
-        files_destroy(&source->source);
+    files->source.ops = &file_ops;
+    files->filter = filter;
+    files->max_packets = max_packets;
+    if (open_captures(files, paths, count, fault))
+        return &files->source;
+    files_destroy(&files->source);
     return NULL;
 }
 
 struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
                                  uint64_t max_packets, struct source_fault *fault)
 {
-    struct source_files *files = source_files_open(paths, count, fault);
+    struct source *source = source_prepare_files(paths, count, filter, max_packets, fault);
 
-    return files ? source_read_files(files, filter, max_packets, fault) : NULL;
+    if (!source || source_begin(source, fault))
+        return source;
+    source_destroy(source);
+    return NULL;
 }

@@ -12,9 +12,10 @@
 #include "source_input.h"
 
 enum {
-    PACKED_BYTES = 128 * 1024, /* compressed bytes read at a time */
-    PIPE_BYTES = 1024 * 1024,  /* as large as an ordinary user may make one */
-    WAIT_MS = 200,             /* looks for an interrupt that came just before poll(2) this often */
+    PACKED_BYTES = 128 * 1024,      /* compressed bytes read at a time */
+    PIPE_BYTES = 1024 * 1024,       /* as large as an ordinary user may make one */
+    DRAIN_BYTES = 64 * 1024 * 1024, /* of a file that is followed: if more is left, none of it */
+    WAIT_MS = 200, /* looks for an interrupt that came just before poll(2) this often */
 };
 
 /* A signal sets it in one thread, reading may look at it in another. */
@@ -56,6 +57,14 @@ static bool wait_for_bytes(const struct input *input)
     return false;
 }
 
+/* Follows a pipe: false if there is nothing at the moment. */
+static bool has_bytes(const struct input *input)
+{
+    struct pollfd fd = { .fd = input->fd, .events = POLLIN };
+
+    return !input->waits || poll(&fd, 1, 0) != 0;
+}
+
 /* After an interrupt: what a pipe held at that moment is still read, and no more. */
 static size_t room_when_interrupted(struct input *input, size_t room)
 {
@@ -63,7 +72,8 @@ static size_t room_when_interrupted(struct input *input, size_t room)
 
     if (!input->draining) {
         input->draining = true;
-        if (input->waits && ioctl(input->fd, FIONREAD, &held) == 0 && held > 0)
+        if ((input->waits || input->follows) && ioctl(input->fd, FIONREAD, &held) == 0 &&
+            held > 0 && (input->waits || held <= DRAIN_BYTES))
             input->drain_bytes = (size_t)held;
     }
     if (room > input->drain_bytes)
@@ -75,11 +85,17 @@ static size_t room_when_interrupted(struct input *input, size_t room)
 /* read(2), as far as one call goes. 0: the end, or input->state says why not. */
 static size_t read_some(struct input *input, uint8_t *to, size_t room)
 {
-    while (input->state == INPUT_OPEN && !input->fd_ended) {
-        if ((input->waits && !wait_for_bytes(input)) || source_interrupted())
+    while (input->state == INPUT_OPEN && !input->fd_ended && !input->idle) {
+        const bool waits = input->waits && !input->follows;
+
+        if ((waits && !wait_for_bytes(input)) || source_interrupted())
             room = room_when_interrupted(input, room);
         if (room == 0) {
             input->state = INPUT_INTERRUPTED;
+            break;
+        }
+        if (input->follows && !has_bytes(input)) {
+            input->idle = true;
             break;
         }
         const ssize_t got = read(input->fd, to, room);
@@ -87,7 +103,9 @@ static size_t read_some(struct input *input, uint8_t *to, size_t room)
             input->read_bytes += (uint64_t)got;
             return (size_t)got;
         }
-        if (got == 0)
+        if (got == 0 && input->follows && !input->waits)
+            input->idle = true;
+        else if (got == 0)
             input->fd_ended = true;
         else if (errno == EAGAIN)
             input->waits = true;
@@ -106,7 +124,7 @@ static size_t unpack_some(struct input *input, uint8_t *to, size_t room)
         if (input->packed_at == input->packed_end) {
             input->packed_at = 0;
             input->packed_end = read_some(input, input->packed, PACKED_BYTES);
-            if (input->state != INPUT_OPEN)
+            if (input->state != INPUT_OPEN || input->idle)
                 break;
         }
         const bool last = input->packed_at == input->packed_end;
@@ -168,7 +186,8 @@ bool input_fill(struct input *input, size_t wanted_bytes)
 
     if (there > 0)
         memmove(input->buffer, input->window.at, there);
-    while (there < wanted_bytes && input->state == INPUT_OPEN) {
+    input->idle = false;
+    while (there < wanted_bytes && input->state == INPUT_OPEN && !input->idle) {
         /* By and by: a block that only claims to be long costs no memory. */
         if (there == input->buffer_bytes && !grow(input))
             break;
@@ -178,7 +197,7 @@ bool input_fill(struct input *input, size_t wanted_bytes)
             there += unpack_some(input, to, room);
         } else {
             const size_t got = read_some(input, to, room);
-            if (got == 0 && input->state == INPUT_OPEN)
+            if (got == 0 && input->state == INPUT_OPEN && !input->idle)
                 input->state = INPUT_ENDED;
             there += got;
         }
@@ -188,14 +207,15 @@ bool input_fill(struct input *input, size_t wanted_bytes)
     return there >= wanted_bytes;
 }
 
-void input_init(struct input *input, int fd, size_t buffer_bytes)
+void input_init(struct input *input, int fd, size_t buffer_bytes, bool follows)
 {
     struct stat status;
 
-    *input = (struct input){ .fd = fd, .waits = true, .buffer_bytes = buffer_bytes };
+    *input =
+        (struct input){ .fd = fd, .waits = true, .follows = follows, .buffer_bytes = buffer_bytes };
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
         input->waits = false;
-        input->total_bytes = (uint64_t)status.st_size;
+        input->total_bytes = follows ? 0 : (uint64_t)status.st_size;
         posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     } else {
         (void)fcntl(fd, F_SETPIPE_SZ,
@@ -207,20 +227,28 @@ void input_init(struct input *input, int fd, size_t buffer_bytes)
         return;
     }
     input->window.at = input->window.end = input->buffer;
-    input_fill(input, 4);
+}
 
+bool input_begin(struct input *input)
+{
+    if (input->begun)
+        return true;
+    if (!input_fill(input, 4) && input->idle)
+        return false;
+    input->begun = true;
     input->compression =
         compression_detect(input->window.at, (size_t)(input->window.end - input->window.at));
     if (input->compression == COMPRESSION_NONE)
-        return;
+        return true;
     if (!compression_is_built_in(input->compression)) {
         input->window.end = input->window.at;
-        return;
+        return true;
     }
     if (input->state == INPUT_ENDED)
         input->state = INPUT_OPEN; /* of the file: what it unpacks to is still to come */
     start_unpacking(input);
     input_fill(input, 4);
+    return true;
 }
 
 void input_finish(struct input *input)

@@ -27,8 +27,11 @@ struct input {
     uint64_t read_bytes;  /* as on disk */
     uint64_t total_bytes; /* 0: unknown */
 
-    int fd;     /* owned, unless it is standard input */
-    bool waits; /* a pipe or a device: reading may block */
+    int fd;       /* owned, unless it is standard input */
+    bool waits;   /* a pipe or a device: reading may block */
+    bool follows; /* the end of a file is not its end, and nothing ever blocks: see `idle` */
+    bool idle;    /* follows: there is no more at the moment */
+    bool begun;   /* it is known whether it is compressed */
     bool fd_ended;
     bool draining; /* interrupted: only so many bytes are still read */
     size_t drain_bytes;
@@ -39,14 +42,18 @@ struct input {
     size_t packed_at, packed_end;
 };
 
-/* Reads the first block of an open file and sees whether it is compressed. Takes the descriptor.
- * The window is empty afterwards only if the input is, or cannot be read (input->state). */
-void input_init(struct input *input, int fd, size_t buffer_bytes);
+/* Takes the descriptor of an open file; reading begins with input_begin(). */
+void input_init(struct input *input, int fd, size_t buffer_bytes, bool follows);
+
+/* Reads the first block and sees whether it is compressed. The window is empty afterwards only if
+ * the input is, or cannot be read (input->state). False: it follows, and there is nothing to see
+ * yet; ask again. */
+bool input_begin(struct input *input);
 void input_finish(struct input *input);
 
 /* Moves what the window holds to the front of the buffer and reads until it holds `wanted_bytes`;
  * what was lent from the window is gone. Returns false, with input->state set, if the input ends
- * before that. */
+ * before that; with input->idle, if it follows and there is no more yet. */
 bool input_fill(struct input *input, size_t wanted_bytes);
 
 #endif

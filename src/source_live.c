@@ -1,401 +1,321 @@
-/* Live capture through libpcap. */
-#include <arpa/inet.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <net/if.h>
-#include <pcap/pcap.h>
+/*
+ * Live capture: packets of one interface or several, in order of time.
+ *
+ * libpcap lends a packet until its callback returns: each is copied to the queue of its lane. From
+ * there the earliest is lent first, but not before HOLD after it was captured if there are several
+ * lanes: by then each has handed over what came before it.
+ */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "capture_format.h"
+#include "source_device.h"
 #include "source_fault.h"
-#include "suggest.h"
 
 enum {
-    DEFAULT_SNAPLEN = 192,
-    DEFAULT_BUFFER_KIB = 64 * 1024,
-    LARGEST_BUFFER_KIB = INT_MAX / 1024,
-    /* Keeps latency low without immediate mode, which costs eight times the processor. */
+    /* How long the kernel may keep a block that is not full. Low latency without immediate mode,
+     * which costs eight times the processor; several interfaces wait for one another. */
     WAIT_MS = 10,
+    WAIT_FOR_OTHERS_MS = 4,
+    HOLD_MS = 12,
+    HOLD_IMMEDIATE_MS = 3,
+    LOOK_AFTER_MS = 100, /* an interface that is down: whether it is still there */
+    STOP_MS = 60,        /* silent for so long: the kernel has handed over what it had */
+
+    QUEUE_MAX = 4096,  /* packets; then those of the others have their turn */
+    CHANGES_TOLD = 20, /* an interface that goes down and up all day is told no more */
+};
+
+struct queued {
+    struct fw_packet packet; /* without data */
+    size_t offset;           /* of its bytes in the lane's */
+};
+
+struct lane {
+    struct device device;
+    struct queued *queue;
+    size_t at, end, room; /* of the queue; what is before `at` is lent, until the next call */
+    uint8_t *bytes;
+    size_t bytes_used, bytes_room;
+    bool behind;         /* there may be more in the kernel that is as old */
+    uint64_t stop_after; /* packets of the device, when stopping */
 };
 
 struct live_source {
     struct source source;
-    pcap_t *pcap;
-    char *interface;
-    int fd;
-    uint16_t link_type;
-    int64_t tick_ns;
+    struct fault_list faults;
+    fw_time (*now)(void *context);
+    void *now_context;
+    int64_t hold_ns; /* 0: one lane */
     uint64_t packets;
     uint64_t max_packets;
-    struct fault_list faults;
-    struct pcap_stat stat;
-    bool ended;
-    bool stopping;       /* interrupted: only what the kernel already has is still taken */
-    uint64_t stop_after; /* packets, when stopping */
-
-    /* libpcap lends a packet until its callback returns; a batch lives here until the next. */
-    uint8_t *bytes;
-    size_t bytes_used, bytes_room;
-    struct fw_packet *batch; /* during pcap_dispatch() */
-    int batch_count;
+    unsigned changes_told;
+    int down_ms;           /* since interfaces that are down were looked after */
+    bool stopping;         /* interrupted: only what the kernel already has is still taken */
+    fw_time stop_time;     /* what was captured later is not */
+    int silent_ms;         /* while stopping */
+    struct pollfd *polled; /* one for each lane */
+    size_t lane_count;
+    struct lane lanes[];
 };
 
-/* ------------------------------------------------------------------------------ interfaces -- */
+/* ------------------------------------------------------------------------------------- queue -- */
 
-static bool is_up(const pcap_if_t *interface)
+static bool make_room(struct lane *lane, size_t bytes)
 {
-    return interface->flags & PCAP_IF_UP;
-}
+    if (lane->end == lane->room) {
+        const size_t room = lane->room ? 2 * lane->room : 512;
+        struct queued *queue = realloc(lane->queue, room * sizeof *queue);
 
-static void join_addresses(const pcap_if_t *interface, char *text, size_t text_bytes)
-{
-    size_t used = 0;
-
-    text[0] = '\0';
-    for (const pcap_addr_t *at = interface->addresses; at; at = at->next) {
-        char address[INET6_ADDRSTRLEN] = "";
-        if (at->addr && at->addr->sa_family == AF_INET)
-            inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)at->addr)->sin_addr,
-                      address, sizeof address);
-        else if (at->addr && at->addr->sa_family == AF_INET6)
-            inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)at->addr)->sin6_addr,
-                      address, sizeof address);
-        if (address[0] && used + strlen(address) + 3 < text_bytes)
-            used +=
-                (size_t)snprintf(text + used, text_bytes - used, "%s%s", used ? ", " : "", address);
-    }
-}
-
-bool source_each_interface(bool (*each)(void *context, const struct source_interface *interface),
-                           void *context, struct source_fault *fault)
-{
-    char why[PCAP_ERRBUF_SIZE], addresses[1024];
-    pcap_if_t *all;
-
-    if (pcap_findalldevs(&all, why) < 0) {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "the interfaces cannot be listed: %s",
-                         why);
-        return false;
-    }
-    for (const pcap_if_t *at = all; at; at = at->next) {
-        join_addresses(at, addresses, sizeof addresses);
-        const struct source_interface interface = {
-            .name = at->name,
-            .description = at->description,
-            .addresses = addresses,
-            .state = is_up(at) ? "up" : "down",
-            .loopback = at->flags & PCAP_IF_LOOPBACK,
-        };
-        if (!each(context, &interface))
-            break;
-    }
-    pcap_freealldevs(all);
-    return true;
-}
-
-/* ----------------------------------------------------------------------------------- errors -- */
-
-static void fault_no_interface(const char *name, struct source_fault *fault)
-{
-    char why[PCAP_ERRBUF_SIZE], list[200] = "";
-    struct suggestion suggestion;
-    pcap_if_t *all = NULL;
-    size_t used = 0;
-
-    suggestion_init(&suggestion, name);
-    if (pcap_findalldevs(&all, why) < 0)
-        all = NULL;
-    for (const pcap_if_t *at = all; at; at = at->next) {
-        if (if_nametoindex(at->name) == 0)
-            continue; /* "any", "nflog" and the like: right, but not what was mistyped */
-        suggestion_offer(&suggestion, at->name);
-        if (used + strlen(at->name) + 8 < sizeof list)
-            used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "  (",
-                                     at->name);
-    }
-    if (used)
-        snprintf(list + used, sizeof list - used, ")");
-    if (all)
-        pcap_freealldevs(all);
-
-    if (suggestion.best[0])
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "",
-                         "no interface \"%.32s\"; did you mean %s?%s", name, suggestion.best, list);
-    else
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "no interface \"%.32s\"%s", name,
-                         list);
-}
-
-static void fault_no_permission(const char *name, struct source_fault *fault)
-{
-    char program[128];
-    const ssize_t bytes = readlink("/proc/self/exe", program, sizeof program - 1);
-
-    source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: no permission to capture", name);
-    if (bytes > 0 && bytes < (ssize_t)sizeof program - 1)
-        program[bytes] = '\0';
-    else
-        snprintf(program, sizeof program, "$(which finwait)");
-    snprintf(fault->hint, sizeof fault->hint,
-             "try: sudo setcap cap_net_raw+ep %s     or: dumpcap -i %.24s -w - | finwait -r -",
-             program, name);
-}
-
-static bool interface_exists(const char *name)
-{
-    return if_nametoindex(name) != 0 || strcmp(name, "any") == 0;
-}
-
-static void fault_not_activated(const char *name, int error, pcap_t *pcap,
-                                struct source_fault *fault)
-{
-    char hint[128] = "";
-    const char *said = pcap_geterr(pcap);
-
-    switch (error) {
-    case PCAP_ERROR_NO_SUCH_DEVICE:
-        fault_no_interface(name, fault);
-        return;
-    case PCAP_ERROR_PERM_DENIED: /* libpcap notices this first, even of what does not exist */
-        if (interface_exists(name))
-            fault_no_permission(name, fault);
-        else
-            fault_no_interface(name, fault);
-        return;
-    case PCAP_ERROR_PROMISC_PERM_DENIED:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "try: -p",
-                         "%s: no permission to capture in promiscuous mode", name);
-        return;
-    case PCAP_ERROR_IFACE_NOT_UP:
-        snprintf(hint, sizeof hint, "try: sudo ip link set %.32s up", name);
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, hint, "%s: the interface is down", name);
-        return;
-    default:
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: %s", name,
-                         said[0] ? said : pcap_statustostr(error));
-        return;
-    }
-}
-
-/* ------------------------------------------------------------------------------------ open -- */
-
-static void set_options(pcap_t *pcap, const struct live_options *options)
-{
-    const uint32_t snaplen = options->snaplen ? options->snaplen : DEFAULT_SNAPLEN;
-    uint32_t buffer_kib = options->buffer_kib ? options->buffer_kib : DEFAULT_BUFFER_KIB;
-
-    if (buffer_kib > LARGEST_BUFFER_KIB)
-        buffer_kib = LARGEST_BUFFER_KIB;
-    pcap_set_snaplen(pcap, snaplen > INT_MAX ? INT_MAX : (int)snaplen);
-    pcap_set_buffer_size(pcap, (int)buffer_kib * 1024);
-    pcap_set_promisc(pcap, !options->no_promiscuous && strcmp(options->interface, "any") != 0);
-    pcap_set_immediate_mode(pcap, options->immediate);
-    pcap_set_timeout(pcap, WAIT_MS);
-    pcap_set_tstamp_precision(pcap, PCAP_TSTAMP_PRECISION_NANO); /* what is not offered stays */
-}
-
-static bool activate(struct live_source *live, struct source_fault *fault)
-{
-    const int result = pcap_activate(live->pcap);
-
-    if (result < 0) {
-        fault_not_activated(live->interface, result, live->pcap, fault);
-        return false;
-    }
-    if (result > 0) {
-        const char *said = pcap_geterr(live->pcap);
-        source_fault_set(fault_list_add(&live->faults), SOURCE_FAULT_NOTICE, "", "%s: %s",
-                         live->interface, said[0] ? said : pcap_statustostr(result));
-    }
-    return true;
-}
-
-static void list_link_types(pcap_t *pcap, char *text, size_t text_bytes)
-{
-    int *offered;
-    const int count = pcap_list_datalinks(pcap, &offered);
-    size_t used = 0;
-
-    text[0] = '\0';
-    for (int i = 0; i < count && used + 32 < text_bytes; i++) {
-        const char *name = pcap_datalink_val_to_name(offered[i]);
-        if (name)
-            used +=
-                (size_t)snprintf(text + used, text_bytes - used, "%s%s", used ? ", " : "", name);
-    }
-    if (count >= 0)
-        pcap_free_datalinks(offered);
-}
-
-static bool choose_link_type(struct live_source *live, const char *name, struct source_fault *fault)
-{
-    char offered[128], hint[160];
-
-    if (name) {
-        const int link_type = pcap_datalink_name_to_val(name);
-        if (link_type < 0 || pcap_set_datalink(live->pcap, link_type) < 0) {
-            list_link_types(live->pcap, offered, sizeof offered);
-            snprintf(hint, sizeof hint, "it has: %s", offered);
-            source_fault_set(fault, SOURCE_FAULT_UNREADABLE, hint, "%s: has no link type \"%.32s\"",
-                             live->interface, name);
+        if (!queue)
             return false;
-        }
+        lane->queue = queue;
+        lane->room = room;
     }
-    live->link_type = capture_link_type((uint32_t)pcap_datalink(live->pcap));
-    return true;
-}
-
-static bool set_filter(struct live_source *live, const char *expression, struct source_fault *fault)
-{
-    struct bpf_program program;
-
-    if (!expression || !expression[strspn(expression, " \t\r\n")])
-        return true;
-    struct filter *checked = filter_create(expression, fault); /* for its words and hints */
-    if (!checked)
-        return false;
-    filter_destroy(checked);
-    if (pcap_compile(live->pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "bad filter \"%.128s\" for %s: %.128s",
-                         expression, live->interface, pcap_geterr(live->pcap));
-        return false;
-    }
-    const bool set = pcap_setfilter(live->pcap, &program) == 0;
-    pcap_freecode(&program);
-    if (!set)
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: the filter cannot be set: %s",
-                         live->interface, pcap_geterr(live->pcap));
-    return set;
-}
-
-/* A blocking pcap_dispatch() would never come back from an idle link. */
-static bool stop_blocking(struct live_source *live, struct source_fault *fault)
-{
-    char why[PCAP_ERRBUF_SIZE] = "cannot be waited for";
-
-    live->fd = -1;
-    if (pcap_setnonblock(live->pcap, 1, why) == 0)
-        live->fd = pcap_get_selectable_fd(live->pcap);
-    if (live->fd < 0)
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: %s", live->interface, why);
-    return live->fd >= 0;
-}
-
-static bool open_interface(struct live_source *live, const struct live_options *options,
-                           struct source_fault *fault)
-{
-    char why[PCAP_ERRBUF_SIZE] = "";
-
-    live->interface = strdup(options->interface);
-    live->pcap = pcap_create(options->interface, why);
-    if (!live->interface || !live->pcap) {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "%s: %s", options->interface,
-                         why[0] ? why : "out of memory");
-        return false;
-    }
-    set_options(live->pcap, options);
-    if (!activate(live, fault) || !choose_link_type(live, options->link_type, fault) ||
-        !set_filter(live, options->filter, fault) || !stop_blocking(live, fault))
-        return false;
-    const bool nanoseconds = pcap_get_tstamp_precision(live->pcap) == PCAP_TSTAMP_PRECISION_NANO;
-    live->tick_ns = nanoseconds ? 1 : 1000;
-    live->max_packets = options->max_packets;
-    return true;
-}
-
-/* ----------------------------------------------------------------------------------- packets -- */
-
-static bool make_room(struct live_source *live, size_t bytes)
-{
-    size_t room = live->bytes_room ? live->bytes_room : 64 * 1024;
-
-    while (room - live->bytes_used < bytes)
+    size_t room = lane->bytes_room ? lane->bytes_room : 64 * 1024;
+    while (room - lane->bytes_used < bytes)
         room *= 2;
-    if (room == live->bytes_room)
+    if (room == lane->bytes_room)
         return true;
-    uint8_t *grown = realloc(live->bytes, room);
+    uint8_t *grown = realloc(lane->bytes, room);
     if (!grown)
         return false;
-    live->bytes = grown;
-    live->bytes_room = room;
+    lane->bytes = grown;
+    lane->bytes_room = room;
     return true;
 }
 
-static void copy_packet(u_char *context, const struct pcap_pkthdr *header, const u_char *bytes)
+static void queue_packet(u_char *context, const struct pcap_pkthdr *header, const u_char *bytes)
 {
-    struct live_source *live = (struct live_source *)(void *)context;
+    struct lane *lane = (struct lane *)(void *)context;
+    struct device *device = &lane->device;
 
-    if (!make_room(live, header->caplen)) {
-        pcap_breakloop(live->pcap);
+    if (!make_room(lane, header->caplen)) {
+        pcap_breakloop(device->pcap);
         return;
     }
-    memcpy(live->bytes + live->bytes_used, bytes, header->caplen);
-    live->bytes_used += header->caplen;
-    live->batch[live->batch_count++] = (struct fw_packet){
-        .time = (fw_time)header->ts.tv_sec * FW_SECOND + header->ts.tv_usec * live->tick_ns,
-        .frame = ++live->packets,
-        .captured_bytes = header->caplen,
-        .sent_bytes = header->len,
-        .link_type = live->link_type,
+    memcpy(lane->bytes + lane->bytes_used, bytes, header->caplen);
+    lane->queue[lane->end++] = (struct queued){
+        .packet = {
+            .time = (fw_time)header->ts.tv_sec * FW_SECOND + header->ts.tv_usec * device->tick_ns,
+            .captured_bytes = header->caplen,
+            .sent_bytes = header->len,
+            .link_type = device->link_type,
+        },
+        .offset = lane->bytes_used,
     };
+    lane->bytes_used += header->caplen;
+    device->packets++;
 }
 
-/* What libpcap has now; 0: nothing, or the capture has ended with a fault. */
-static int take_packets(struct live_source *live, struct fw_packet *packets, int max)
+/* What was lent is given back. */
+static void forget_lent(struct lane *lane)
 {
-    live->bytes_used = 0;
-    live->batch = packets;
-    live->batch_count = 0;
-    const int result = pcap_dispatch(live->pcap, max, copy_packet, (u_char *)live);
+    if (lane->at == 0)
+        return;
+    const size_t left = lane->end - lane->at;
+    const size_t first = left ? lane->queue[lane->at].offset : lane->bytes_used;
 
-    const uint8_t *at = live->bytes; /* only now: it may have moved while it grew */
-    for (int i = 0; i < live->batch_count; i++) {
-        packets[i].data = at;
-        at += packets[i].captured_bytes;
-    }
-    if (result < 0) {
-        live->ended = true;
+    memmove(lane->queue, lane->queue + lane->at, left * sizeof *lane->queue);
+    memmove(lane->bytes, lane->bytes + first, lane->bytes_used - first);
+    for (size_t i = 0; i < left; i++)
+        lane->queue[i].offset -= first;
+    lane->bytes_used -= first;
+    lane->at = 0;
+    lane->end = left;
+}
+
+/* ----------------------------------------------------------------------------------- devices -- */
+
+static void note_change(struct live_source *live, const char *name, const char *words)
+{
+    if (live->changes_told++ < CHANGES_TOLD)
+        source_fault_set(fault_list_add(&live->faults), SOURCE_FAULT_NOTICE, "", "%s: %s", name,
+                         words);
+}
+
+/* Says what has become of a device since it was as `before`. */
+static void note_state(struct live_source *live, const struct device *device,
+                       enum device_state before)
+{
+    if (device->state == before)
+        return;
+    switch (device->state) {
+    case DEVICE_UP:
+        note_change(live, device->name, "the interface is up again");
+        break;
+    case DEVICE_DOWN:
+        note_change(live, device->name, "the interface is down; waiting until it is up again");
+        break;
+    case DEVICE_LEAVING:
+        break;
+    case DEVICE_ENDED:
         source_fault_set(fault_list_add(&live->faults), SOURCE_FAULT_PARTIAL, "",
-                         "%s: the capture stopped (%s); everything before it was used",
-                         live->interface,
-                         result == PCAP_ERROR_BREAK ? "out of memory" : pcap_geterr(live->pcap));
+                         "%s: %s; everything before it was used", device->name, device->why);
+        break;
     }
-    return live->batch_count;
 }
 
-/* Waits until there may be packets, at most WAIT_MS. False: there is nothing to wait for any more.
- */
-static bool wait_for_packets(const struct live_source *live)
+static int take_packets(struct live_source *live, struct lane *lane, int max)
 {
-    struct pollfd fd = { .fd = live->fd, .events = POLLIN };
+    const enum device_state before = lane->device.state;
 
-    return poll(&fd, 1, WAIT_MS) <= 0 || (fd.revents & POLLIN);
+    forget_lent(lane);
+    if (lane->end >= QUEUE_MAX)
+        return 0;
+    const int count = device_take(&lane->device, max, queue_packet, lane);
+    lane->behind = count >= max;
+    note_state(live, &lane->device, before);
+    return count;
 }
 
-static void update_stat(struct live_source *live)
+static int take_all(struct live_source *live, int max)
 {
-    struct pcap_stat stat;
+    int count = 0;
 
-    if (pcap_stats(live->pcap, &stat) == 0)
-        live->stat = stat;
+    for (size_t i = 0; i < live->lane_count; i++)
+        count += take_packets(live, &live->lanes[i], max);
+    return count;
+}
+
+static void look_after(struct live_source *live, int ms)
+{
+    live->down_ms += ms;
+    if (live->down_ms < LOOK_AFTER_MS)
+        return;
+    live->down_ms = 0;
+    for (size_t i = 0; i < live->lane_count; i++) {
+        struct device *device = &live->lanes[i].device;
+        const enum device_state before = device->state;
+
+        device_look_after(device);
+        note_state(live, device, before);
+    }
+}
+
+/* Until there may be packets, or those that are held may go. An error of a descriptor is said once:
+ * it is looked at, so that this never spins. */
+static void wait_for_packets(struct live_source *live, int ms)
+{
+    for (size_t i = 0; i < live->lane_count; i++) {
+        const struct device *device = &live->lanes[i].device;
+
+        live->polled[i] = (struct pollfd){
+            .fd = device->state == DEVICE_ENDED ? -1 : device->fd,
+            .events = POLLIN,
+        };
+    }
+    const int ready = poll(live->polled, live->lane_count, ms);
+    for (size_t i = 0; ready > 0 && i < live->lane_count; i++) {
+        struct device *device = &live->lanes[i].device;
+        const enum device_state before = device->state;
+
+        if (live->polled[i].revents & POLLIN)
+            continue; /* packets first; what else there is will be said again */
+        device_polled(device, live->polled[i].revents);
+        note_state(live, device, before);
+    }
+    if (ready == 0)
+        look_after(live, ms);
+}
+
+/* ------------------------------------------------------------------------------------- merge -- */
+
+static bool is_waiting(const struct live_source *live)
+{
+    for (size_t i = 0; i < live->lane_count; i++)
+        if (live->lanes[i].at < live->lanes[i].end)
+            return true;
+    return false;
+}
+
+/* Up to when each lane has handed over all that was captured. `taken_at`: the clock before it was
+ * asked. */
+static fw_time horizon_of(const struct live_source *live, fw_time taken_at)
+{
+    fw_time horizon = INT64_MAX;
+
+    if (live->hold_ns == 0)
+        return horizon;
+    for (size_t i = 0; i < live->lane_count;
+         i++) /* the clock was put back: nothing may wait for it */
+        if (live->lanes[i].end && live->lanes[i].queue[0].packet.time > taken_at + FW_SECOND)
+            return horizon;
+    if (!live->stopping)
+        horizon = taken_at - live->hold_ns;
+    for (size_t i = 0; i < live->lane_count; i++) {
+        const struct lane *lane = &live->lanes[i];
+        if (lane->behind && lane->end && lane->queue[lane->end - 1].packet.time < horizon)
+            horizon = lane->queue[lane->end - 1].packet.time;
+    }
+    return horizon;
+}
+
+static struct lane *earliest(struct live_source *live)
+{
+    struct lane *first = NULL;
+
+    for (size_t i = 0; i < live->lane_count; i++) {
+        struct lane *lane = &live->lanes[i];
+        if (lane->at < lane->end &&
+            (!first || lane->queue[lane->at].packet.time < first->queue[first->at].packet.time))
+            first = lane;
+    }
+    return first;
+}
+
+static int lend(struct live_source *live, fw_time horizon, struct fw_packet *packets, int max)
+{
+    struct lane *lane;
+    int count = 0;
+
+    while (count < max && (lane = earliest(live)) && lane->queue[lane->at].packet.time <= horizon) {
+        const struct queued *queued = &lane->queue[lane->at++];
+
+        packets[count] = queued->packet;
+        packets[count].data = lane->bytes + queued->offset;
+        packets[count].file = (uint16_t)(lane - live->lanes);
+        packets[count++].frame = ++live->packets;
+    }
+    return count;
+}
+
+/* -------------------------------------------------------------------------------------- ends -- */
+
+static fw_time now(const struct live_source *live)
+{
+    return live->now ? live->now(live->now_context) : 0;
 }
 
 /* What arrived before the interrupt is in the kernel's buffer, and is still told. */
 static void begin_to_stop(struct live_source *live)
 {
-    update_stat(live);
     live->stopping = true;
-    live->stop_after = (uint64_t)live->stat.ps_recv - live->stat.ps_drop;
+    live->stop_time = live->now ? now(live) : INT64_MAX;
+    for (size_t i = 0; i < live->lane_count; i++) {
+        device_count(&live->lanes[i].device);
+        live->lanes[i].stop_after = live->lanes[i].device.accepted;
+    }
 }
 
+static bool has_all(const struct live_source *live, const struct lane *lane)
+{
+    if (lane->device.state == DEVICE_ENDED)
+        return true;
+    if (!live->stopping)
+        return false;
+    return lane->device.packets >= lane->stop_after || live->silent_ms >= STOP_MS ||
+           (lane->end && lane->queue[lane->end - 1].packet.time > live->stop_time);
+}
+
+/* Nothing more is to be taken; what is queued may still be. */
 static bool is_done(const struct live_source *live)
 {
-    return live->ended || (live->max_packets && live->packets >= live->max_packets) ||
-           (live->stopping && live->packets >= live->stop_after);
+    for (size_t i = 0; i < live->lane_count; i++)
+        if (!has_all(live, &live->lanes[i]))
+            return false;
+    return true;
 }
 
 static int live_next(struct source *source, struct fw_packet *packets, int max)
@@ -404,28 +324,29 @@ static int live_next(struct source *source, struct fw_packet *packets, int max)
 
     if (source_interrupted() && !live->stopping)
         begin_to_stop(live);
-    if (is_done(live))
-        return SOURCE_END;
     if (live->max_packets && live->max_packets - live->packets < (uint64_t)max)
         max = (int)(live->max_packets - live->packets);
+    if (max == 0)
+        return SOURCE_END;
 
-    int count = take_packets(live, packets, max);
-    if (count > 0)
-        return count;
-    const bool alive = live->ended || wait_for_packets(live);
-    if (!alive) /* the kernel hands over what it has when its own time-out has passed */
-        poll(NULL, 0, 3 * WAIT_MS);
-    if (!live->ended)
-        count = take_packets(live, packets, max);
-    if (count > 0)
-        return count;
-    if (!alive && !live->ended) { /* never spin on a descriptor that only says "error" */
-        live->ended = true;
-        source_fault_set(fault_list_add(&live->faults), SOURCE_FAULT_PARTIAL, "",
-                         "%s: the interface is gone; everything before it was used",
-                         live->interface);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        const fw_time taken_at = now(live);
+        const bool done = is_done(live);
+        const int taken = done ? 0 : take_all(live, max);
+        const int count = lend(live, done ? INT64_MAX : horizon_of(live, taken_at), packets, max);
+
+        if (count > 0)
+            return count;
+        if (done)
+            return SOURCE_END;
+        live->silent_ms = taken ? 0 : live->silent_ms;
+        if (attempt == 0) {
+            const int ms = is_waiting(live) ? HOLD_IMMEDIATE_MS : WAIT_MS;
+            wait_for_packets(live, ms);
+            live->silent_ms += live->stopping ? ms : 0;
+        }
     }
-    return live->ended || live->stopping ? SOURCE_END : SOURCE_AGAIN;
+    return is_done(live) && !is_waiting(live) ? SOURCE_END : SOURCE_AGAIN;
 }
 
 /* ---------------------------------------------------------------------------------- source -- */
@@ -435,27 +356,49 @@ static bool live_fault(struct source *source, size_t index, struct source_fault 
     return fault_list_find(&((const struct live_source *)source)->faults, index, fault);
 }
 
+static bool live_device(struct source *source, size_t index, struct source_device *device)
+{
+    const struct live_source *live = (const struct live_source *)source;
+
+    if (index >= live->lane_count)
+        return false;
+    const struct device *from = &live->lanes[index].device;
+    *device = (struct source_device){
+        .name = from->name,
+        .link_type = from->link_type,
+        .snaplen = from->snaplen,
+        .packets = from->packets,
+        .dropped_kernel = from->dropped_kernel,
+        .dropped_interface = from->dropped_interface,
+    };
+    return true;
+}
+
 static void live_stats(struct source *source, struct source_stats *stats)
 {
     struct live_source *live = (struct live_source *)source;
 
-    update_stat(live);
-    *stats = (struct source_stats){
-        .packets = live->packets,
-        .dropped_kernel = live->stat.ps_drop,
-        .dropped_interface = live->stat.ps_ifdrop,
-    };
+    *stats = (struct source_stats){ .packets = live->packets };
+    for (size_t i = 0; i < live->lane_count; i++) {
+        struct device *device = &live->lanes[i].device;
+
+        device_count(device);
+        stats->dropped_kernel += device->dropped_kernel;
+        stats->dropped_interface += device->dropped_interface;
+    }
 }
 
 static void live_destroy(struct source *source)
 {
     struct live_source *live = (struct live_source *)source;
 
-    if (live->pcap)
-        pcap_close(live->pcap);
+    for (size_t i = 0; i < live->lane_count; i++) {
+        device_close(&live->lanes[i].device);
+        free(live->lanes[i].queue);
+        free(live->lanes[i].bytes);
+    }
     fault_list_finish(&live->faults);
-    free(live->bytes);
-    free(live->interface);
+    free(live->polled);
     free(live);
 }
 
@@ -463,19 +406,48 @@ static const struct source_ops live_ops = {
     .next = live_next,
     .fault = live_fault,
     .stats = live_stats,
+    .device = live_device,
     .destroy = live_destroy,
 };
 
+static bool open_lanes(struct live_source *live, const struct live_options *options,
+                       struct source_fault *fault)
+{
+    const int wait_ms = options->interface_count > 1 ? WAIT_FOR_OTHERS_MS : WAIT_MS;
+    char warning[PCAP_ERRBUF_SIZE];
+
+    for (size_t i = 0; i < options->interface_count; i++) {
+        const char *name = options->interfaces[i];
+
+        warning[0] = '\0';
+        live->lane_count++;
+        if (!device_open(&live->lanes[i].device, name, options, wait_ms, fault, warning,
+                         sizeof warning))
+            return false;
+        if (warning[0])
+            source_fault_set(fault_list_add(&live->faults), SOURCE_FAULT_NOTICE, "", "%s: %s", name,
+                             warning);
+    }
+    return true;
+}
+
 struct source *source_open_live(const struct live_options *options, struct source_fault *fault)
 {
-    struct live_source *live = calloc(1, sizeof *live);
+    const size_t count = options->interface_count;
+    struct live_source *live = calloc(1, sizeof *live + count * sizeof live->lanes[0]);
 
-    if (!live) {
+    if (!live || !(live->polled = calloc(count, sizeof *live->polled))) {
         source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
+        free(live);
         return NULL;
     }
     live->source.ops = &live_ops;
-    if (!open_interface(live, options, fault)) {
+    live->max_packets = options->max_packets;
+    live->now = options->now;
+    live->now_context = options->now_context;
+    if (count > 1 && options->now)
+        live->hold_ns = (options->immediate ? HOLD_IMMEDIATE_MS : HOLD_MS) * FW_MILLISECOND;
+    if (!open_lanes(live, options, fault)) {
         live_destroy(&live->source);
         return NULL;
     }

@@ -96,6 +96,8 @@ void tcp_describe(const struct tcp_connection *connection, struct fw_connection 
     const struct tcp_end *server = &connection->end[FW_SERVER];
     record->client_state = describe_state(client);
     record->server_state = describe_state(server);
+    record->client_told = (enum fw_state)client->state;
+    record->server_told = (enum fw_state)server->state;
     record->client_inferred = has(client, END_INFERRED) && !has(client, END_RESTARTED);
     record->server_inferred = has(server, END_INFERRED) && !has(server, END_RESTARTED);
     record->client_timed = has(client, END_TIMED);

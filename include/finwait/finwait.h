@@ -305,12 +305,15 @@ enum fw_note {
 struct fw_connection {
     struct fw_identity identity;
     enum fw_state client_state, server_state;
-    bool client_inferred, server_inferred; /* the state is shown with ? */
-    bool client_timed, server_timed;       /* a timer of ours gave the state: shown with ~ */
-    uint64_t client_path, server_path;     /* see fw_path_text() */
-    fw_time first_time, last_time;         /* of its packets */
+    enum fw_state client_told, server_told; /* by the last transition: another only where an end
+                                               has left for a new connection */
+    bool client_inferred, server_inferred;  /* the state is shown with ? */
+    bool client_timed, server_timed;        /* a timer of ours gave the state: shown with ~ */
+    uint64_t client_path, server_path;      /* see fw_path_text() */
+    fw_time first_time, last_time;          /* of its packets */
     uint64_t first_frame, last_frame;
-    fw_time client_since, server_since; /* when the present states were entered */
+    fw_time client_since, server_since; /* when the present states were entered; INT64_MIN: the
+                                           end has made no transition */
     fw_time timer_due;                  /* when 2MSL (or the timer of a half-open attempt, or of
                                            an orphan) ends its states; 0: none runs */
     enum fw_open open;

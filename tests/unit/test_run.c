@@ -87,10 +87,18 @@ static void script_stats(struct source *source, struct source_stats *stats)
     };
 }
 
+static bool script_device(struct source *source, size_t index, struct source_device *device)
+{
+    (void)source;
+    *device = (struct source_device){ .name = "eth7", .dropped_kernel = script.dropped };
+    return index == 0;
+}
+
 static const struct source_ops script_ops = {
     .next = script_next,
     .fault = script_fault,
     .stats = script_stats,
+    .device = script_device,
 };
 
 static struct packet *add(double seconds, uint16_t link_type)
@@ -457,7 +465,7 @@ START_TEST(drops_make_a_run_partial)
     script.dropped = 5;
     run_all();
     ck_assert(result.partial);
-    ck_assert_ptr_nonnull(strstr(complained, "5 packets dropped by the kernel"));
+    ck_assert_ptr_nonnull(strstr(complained, "eth7: 5 packets dropped by the kernel"));
 }
 END_TEST
 

@@ -296,11 +296,10 @@ START_TEST(files_that_are_open_need_no_path_any_more)
 
     build_packets(10);
     const char *path = build_save(&builder, "gone.pcap");
-    struct source_files *files = source_files_open(&path, 1, &fault);
-    ck_assert_ptr_nonnull(files);
-    ck_assert_int_eq(unlink(path), 0);
-    struct source *source = source_read_files(files, NULL, 0, &fault);
+    struct source *source = source_prepare_files(&path, 1, NULL, 0, &fault);
     ck_assert_ptr_nonnull(source);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert(source_begin(source, &fault));
     ck_assert_int_eq(source_next(source, packets, 64), 10);
     source_destroy(source);
     clean_up();
@@ -313,11 +312,10 @@ START_TEST(all_files_open_or_none_does)
 
     build_packets(1);
     const char *const paths[] = { build_save(&builder, "there.pcap"), "/nonexistent/b.pcap" };
-    ck_assert_ptr_null(source_files_open(paths, 2, &fault));
+    ck_assert_ptr_null(source_prepare_files(paths, 2, NULL, 0, &fault));
     ck_assert_str_eq(fault.text, "/nonexistent/b.pcap: no such file");
-    struct source_files *files = source_files_open(paths, 1, &fault);
-    source_files_close(files); /* never read */
-    source_files_close(NULL);
+    struct source *source = source_prepare_files(paths, 1, NULL, 0, &fault);
+    source_destroy(source); /* never looked into */
     clean_up();
 }
 END_TEST

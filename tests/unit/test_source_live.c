@@ -46,7 +46,8 @@ static struct source *open_loopback(const struct sockaddr_in *address, struct li
     struct source_fault fault = { 0 };
 
     snprintf(filter, sizeof filter, "udp dst port %u", ntohs(address->sin_port));
-    options.interface = "lo";
+    options.interfaces = (const char *const[]){ "lo" };
+    options.interface_count = 1;
     options.filter = filter;
     options.buffer_kib = 2048;
     struct source *source = source_open_live(&options, &fault);
@@ -154,7 +155,9 @@ START_TEST(an_interface_that_vanishes_ends_the_capture)
         printf("skipped: no interface can be made here\n");
         return;
     }
-    const struct live_options options = { .interface = "fwtest0", .buffer_kib = 2048 };
+    const struct live_options options = { .interfaces = (const char *const[]){ "fwtest0" },
+                                          .interface_count = 1,
+                                          .buffer_kib = 2048 };
     struct source *source = source_open_live(&options, &fault);
     ck_assert_msg(source != NULL, "%s", fault.text);
     source_next(source, packets, 64);
@@ -174,13 +177,18 @@ START_TEST(an_interface_that_does_not_exist_is_told_with_its_neighbours)
 {
     struct source_fault fault = { 0 };
 
-    ck_assert_ptr_null(source_open_live(&(struct live_options){ .interface = "loo" }, &fault));
+    ck_assert_ptr_null(
+        source_open_live(&(struct live_options){ .interfaces = (const char *const[]){ "loo" },
+                                                 .interface_count = 1 },
+                         &fault));
     ck_assert_int_eq(fault.kind, SOURCE_FAULT_UNREADABLE);
     ck_assert_msg(strstr(fault.text, "no interface \"loo\"; did you mean lo?  (") == fault.text,
                   "\"%s\"", fault.text);
 
-    ck_assert_ptr_null(
-        source_open_live(&(struct live_options){ .interface = "frobnicate7" }, &fault));
+    ck_assert_ptr_null(source_open_live(
+        &(struct live_options){ .interfaces = (const char *const[]){ "frobnicate7" },
+                                .interface_count = 1 },
+        &fault));
     ck_assert_msg(strstr(fault.text, "no interface \"frobnicate7\"  (") == fault.text, "\"%s\"",
                   fault.text);
 }
@@ -194,7 +202,9 @@ START_TEST(without_permission_the_way_to_it_is_told)
         printf("skipped: root has permission\n");
         return;
     }
-    struct source *source = source_open_live(&(struct live_options){ .interface = "lo" }, &fault);
+    struct source *source = source_open_live(
+        &(struct live_options){ .interfaces = (const char *const[]){ "lo" }, .interface_count = 1 },
+        &fault);
     if (source) {
         source_destroy(source);
         printf("skipped: this user has permission\n");
@@ -212,12 +222,16 @@ START_TEST(a_bad_filter_or_link_type_is_told)
 
     if (!may_capture())
         return;
-    struct live_options options = { .interface = "lo", .filter = "tcp prt 80" };
+    struct live_options options = { .interfaces = (const char *const[]){ "lo" },
+                                    .interface_count = 1,
+                                    .filter = "tcp prt 80" };
     ck_assert_ptr_null(source_open_live(&options, &fault));
     ck_assert_str_eq(fault.text, "bad filter \"tcp prt 80\": syntax error");
     ck_assert_str_eq(fault.hint, "did you mean \"tcp port 80\"?");
 
-    options = (struct live_options){ .interface = "lo", .link_type = "IEEE802_11" };
+    options = (struct live_options){ .interfaces = (const char *const[]){ "lo" },
+                                     .interface_count = 1,
+                                     .link_type = "IEEE802_11" };
     ck_assert_ptr_null(source_open_live(&options, &fault));
     ck_assert_str_eq(fault.text, "lo: has no link type \"IEEE802_11\"");
     ck_assert_ptr_nonnull(strstr(fault.hint, "EN10MB"));

@@ -1,0 +1,120 @@
+"""Two hosts joined by a wire, as network namespaces with a veth pair, for tests and benchmarks. All
+that is made here is gone when the `with` ends; traffic never leaves it."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PEERS = str(HERE / "peers.py")
+CLIENT, SERVER = "10.88.0.1", "10.88.0.2"
+CLIENT_IF, SERVER_IF = "wire0", "wire1"
+
+
+def why_not():
+    """Why no namespaces can be made here; None: they can."""
+    if os.geteuid() != 0:
+        return "needs root, for network namespaces and to capture"
+    for program in "ip", "ss":
+        if not shutil.which(program):
+            return f"there is no {program} (Debian: iproute2)"
+    name = f"finwait-live-{os.getpid()}-try"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return f"no network namespace can be made: {done.stderr.strip()}"
+    subprocess.run(["ip", "netns", "del", name], check=False)
+    return None
+
+
+class Network:
+    """`client` and `server` are names of namespaces."""
+    made = 0
+
+    def __init__(self):
+        Network.made += 1
+        stem = f"finwait-live-{os.getpid()}-{Network.made}"
+        self.client, self.server = f"{stem}-client", f"{stem}-server"
+        self.started = []
+
+    def __enter__(self):
+        for name in self.client, self.server:
+            self.call("ip", "netns", "add", name)
+            self.call("ip", "-n", name, "link", "set", "lo", "up")
+        self.call("ip", "-n", self.client, "link", "add", CLIENT_IF, "type", "veth", "peer", "name",
+                  SERVER_IF, "netns", self.server)
+        for name, interface, address in ((self.client, CLIENT_IF, CLIENT),
+                                         (self.server, SERVER_IF, SERVER)):
+            # Segments as they would be on a wire: no offloading makes them longer.
+            if shutil.which("ethtool"):
+                self.call("ip", "netns", "exec", name, "ethtool", "-K", interface, "tso", "off",
+                          "gso", "off", "gro", "off")
+            self.call("ip", "-n", name, "addr", "add", f"{address}/24", "dev", interface)
+            self.call("ip", "-n", name, "link", "set", interface, "up")
+        return self
+
+    def __exit__(self, *_):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for stream in process.stdin, process.stdout, process.stderr:
+                if stream:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+        for name in self.client, self.server:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+    @staticmethod
+    def call(*command):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def run(self, name, *command, **more):
+        return subprocess.run(["ip", "netns", "exec", name, *command], check=False, text=True,
+                              capture_output=True, timeout=120, **more)
+
+    def start(self, name, *command, **more):
+        more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
+        process = subprocess.Popen(["ip", "netns", "exec", name, *command], **more)
+        self.started.append(process)
+        return process
+
+    def serve(self, *options):
+        """peers.py's servers; returns when they listen."""
+        process = self.start(self.server, sys.executable, PEERS, "serve", *options, stderr=None,
+                             stdin=subprocess.PIPE)
+        assert process.stdout.readline() == "listening\n"
+        return process
+
+    def load(self, *options):
+        """peers.py's clients: what they did, as a dict."""
+        done = self.run(self.client, sys.executable, PEERS, "load", *options)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr)
+        return json.loads(done.stdout)
+
+
+def await_that(condition, what, seconds=30):
+    """Waits until condition() is true, which it looks at again and again."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def listens(process):
+    """Whether a capture has begun: a packet socket of this process is in its namespace's list."""
+    try:
+        with open(f"/proc/{process.pid}/net/packet", encoding="ascii") as stream:
+            return len(stream.readlines()) > 1
+    except OSError:
+        return False
