@@ -216,12 +216,33 @@ static void judge_forgotten_data(struct compare_row *row, const struct kernel_li
                       "the kernel has no socket any more: a packet was missed, or it was killed");
 }
 
+/* An orphan in FIN_WAIT_2 takes one of these places, too (tcp_time_wait(),
+ * net/ipv4/tcp_minisocks.c). */
+static bool has_no_place(const struct kernel_limits *limits)
+{
+    return limits->max_tw_buckets >= 0 && limits->time_wait_sockets >= limits->max_tw_buckets;
+}
+
+static void judge_forgotten_fin_wait_2(struct compare_row *row, const struct kernel_limits *limits)
+{
+    if (limits->fin_timeout_s >= 0 && has_lasted(row, limits->fin_timeout_s * FW_SECOND))
+        decide(row, COMPARE_KERNEL, "net.ipv4.tcp_fin_timeout",
+               "the kernel has forgotten an orphan that waited for the peer's FIN");
+    else if (has_no_place(limits))
+        decide(row, COMPARE_KERNEL, "net.ipv4.tcp_max_tw_buckets",
+               "the kernel keeps no more orphans that wait for the peer's FIN");
+    else
+        decide_missed(row, COMPARE_KERNEL_SIDE,
+                      "the kernel has no socket any more, earlier than tcp_fin_timeout: "
+                      "TCP_LINGER2, tcp_max_orphans, or a reset was missed");
+}
+
 static void judge_forgotten_time_wait(struct compare_row *row, const struct kernel_limits *limits)
 {
     if (has_lasted(row, time_wait_ns))
         decide(row, COMPARE_KERNEL, COMPARE_TIME_WAIT,
                "the kernel's TIME_WAIT is over: 60 s, which no setting changes");
-    else if (limits->max_tw_buckets >= 0 && limits->time_wait_sockets >= limits->max_tw_buckets)
+    else if (has_no_place(limits))
         decide(row, COMPARE_KERNEL, "net.ipv4.tcp_max_tw_buckets",
                "the kernel keeps no more sockets in TIME_WAIT");
     else
@@ -247,13 +268,7 @@ static void judge_forgotten(struct compare_row *row, const struct kernel_limits 
         judge_forgotten_close(row, limits);
         return;
     case FW_FIN_WAIT_2:
-        if (limits->fin_timeout_s >= 0 && has_lasted(row, limits->fin_timeout_s * FW_SECOND))
-            decide(row, COMPARE_KERNEL, "net.ipv4.tcp_fin_timeout",
-                   "the kernel has forgotten an orphan that waited for the peer's FIN");
-        else
-            decide_missed(row, COMPARE_KERNEL_SIDE,
-                          "the kernel has no socket any more, earlier than tcp_fin_timeout: "
-                          "TCP_LINGER2, tcp_max_orphans, or a reset was missed");
+        judge_forgotten_fin_wait_2(row, limits);
         return;
     case FW_TIME_WAIT:
         judge_forgotten_time_wait(row, limits);

@@ -214,7 +214,9 @@ bool process_table_find(struct process_table *table, struct kernel_socket *socke
 {
     const int64_t begun = clock();
 
-    if (begun >= table->next_ns && (fresh || has_new(table, sockets, count))) {
+    /* A table that is to be shown now does not wait for who is new in it. */
+    const bool is_new = has_new(table, sockets, count);
+    if ((fresh && is_new) || (begun >= table->next_ns && (fresh || is_new))) {
         if (!start_anew(table, sockets, count))
             return false;
         walk(table);

@@ -192,6 +192,10 @@ START_TEST(too_many_in_time_wait_is_a_setting)
     compare_judge(&row, &limits);
     ck_assert_int_eq(row.verdict, COMPARE_KERNEL);
     ck_assert_str_eq(row.sysctl, "net.ipv4.tcp_max_tw_buckets");
+    row.wire = FW_FIN_WAIT_2;
+    compare_judge(&row, &limits);
+    ck_assert_int_eq(row.verdict, COMPARE_KERNEL);
+    ck_assert_str_eq(row.sysctl, "net.ipv4.tcp_max_tw_buckets");
 }
 END_TEST
 
