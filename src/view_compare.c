@@ -370,6 +370,28 @@ static void print_rest(const struct table *table)
     print_words(table, 0, text, (size_t)(at - text));
 }
 
+/* Why there is no process in some rows: once for each reason. What the kernel has alone, or nobody
+ * has accepted, says so itself. */
+static void print_unknown(const struct table *table)
+{
+    static const enum owner_known reasons[] = { OWNER_HIDDEN, OWNER_ELSEWHERE, OWNER_UNASKED };
+    char text[SENTENCE_BYTES];
+
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        const struct owner owner = { .known = (uint8_t)reasons[i] };
+        uint64_t count = 0;
+
+        for (size_t row = 0; row < table->report->count; row++)
+            count += table->report->rows[row].owner.known == owner.known;
+        if (count == 0)
+            continue;
+        char *at = text_count(text, count, "process is unknown: ", "processes are unknown: ");
+        at = text_put(at, owner_why(&owner));
+        *at++ = '.';
+        print_words(table, 0, text, (size_t)(at - text));
+    }
+}
+
 void view_compare_text(struct out *out, const struct view_options *options,
                        const struct compare_report *report)
 {
@@ -382,6 +404,7 @@ void view_compare_text(struct out *out, const struct view_options *options,
             print_row(&table, &report->rows[i]);
     }
     print_counts(&table);
+    print_unknown(&table);
     print_rest(&table);
 }
 

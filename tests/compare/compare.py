@@ -471,6 +471,18 @@ def another_users_process_is_not_guessed_at():
 
 
 @test
+def a_person_is_told_why_there_is_no_process():
+    with Network() as network:
+        connect(network)
+        done = run("ip", "netns", "exec", network.server.namespace, "setpriv", f"--reuid={SOMEBODY}",
+                   f"--regid={SOMEBODY}", "--clear-groups", "--inh-caps=+net_raw",
+                   "--ambient-caps=+net_raw", FINWAIT, "compare", "-i", "wire", "--for", "0.1")
+        assert done.stdout.splitlines()[-2:] == [
+            "1 endpoint of this host: 1 unseen.",
+            "1 process is unknown: another user's: it takes root to see whose."], done.stdout
+
+
+@test
 def every_endpoint_is_as_ss_has_it():
     names = {"ESTAB": "ESTABLISHED", "FIN-WAIT-2": "FIN_WAIT_2", "CLOSE-WAIT": "CLOSE_WAIT",
              "TIME-WAIT": "TIME_WAIT"}
