@@ -59,6 +59,14 @@ class Network:
 
     def __enter__(self):
         self.peers, self.namespaces = [], []
+        try:
+            self.build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def build(self):
         for name in "client", "server":
             run("ip", "netns", "add", f"{PREFIX}-{name}")
             self.namespaces.append(f"{PREFIX}-{name}")
@@ -71,7 +79,6 @@ class Network:
                 run("ip", "-n", namespace, *command.split())
         run("ip", "-n", client, "neigh", "add", SILENT, "lladdr", "02:00:00:00:00:09", "dev", "wire")
         self.client, self.server = Peer(self, client), Peer(self, server)
-        return self
 
     def __exit__(self, *_):
         for peer in self.peers:
@@ -657,13 +664,15 @@ def reason_not_to():
             return f"there is no {tool}"
     if "libmnl" not in run(FINWAIT, "--version", "-v").stdout:
         return "this finwait was built without libmnl"
-    if run("ip", "netns", "add", PREFIX, check=False).returncode != 0:
-        return "no network namespace can be made"
-    run("ip", "netns", "del", PREFIX)
-    return None
+    try:
+        made = run("ip", "netns", "add", PREFIX, check=False).returncode == 0
+    finally:
+        run("ip", "netns", "del", PREFIX, check=False)
+    return None if made else "no network namespace can be made"
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was made is removed
     chosen = [function for function in TESTS if not ONLY or function.__name__ in ONLY]
     why = reason_not_to()
     if why:

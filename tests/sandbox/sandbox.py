@@ -539,6 +539,7 @@ def the_attacker_is_in_no_program_but_the_one_of_the_tests():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was made is removed
     chosen = [function for function in TESTS if not ONLY or function.__name__ in ONLY]
     failed = 0
     print(f"TAP version 13\n1..{len(chosen)}")
