@@ -4,6 +4,7 @@
 #include "progress.h"
 #include "resolve.h"
 #include "run.h"
+#include "sandbox.h"
 #include "select.h"
 #include "source.h"
 #include "suggest.h"
@@ -32,10 +33,12 @@ struct follow {
     struct selection *selection;
     struct resolver *resolver;
     struct source *source;
+    struct source *source_again;  /* open, for a second reading; NULL: there is none */
     struct metrics_file *metrics; /* NULL: none are written */
     struct progress progress;
     struct view_options view_options;
-    struct verification *verification; /* NULL: another command than verify */
+    struct verification *verification;  /* NULL: another command than verify */
+    struct host_comparison *comparison; /* NULL: another command than compare */
     char command_line[TEXT_BYTES];
 };
 
@@ -214,14 +217,18 @@ static int open_source(struct follow *follow)
     const struct options *options = follow->options;
     struct source_fault fault = { 0 };
 
+    filter_prepare(follow->filter);
     if (options->interface_count)
         follow->source = open_live(follow, &fault);
     else if (options->follow)
         follow->source =
             source_open_follow(options->files[0], follow->filter, options->max_packets, &fault);
     else
-        follow->source = source_open_files(options->files, options->file_count, follow->filter,
-                                           options->max_packets, &fault);
+        follow->source = source_prepare_files(options->files, options->file_count, follow->filter,
+                                              options->max_packets, &fault);
+    if (follow->source && verification_may_read_again(follow->verification))
+        follow->source_again = source_prepare_files(options->files, options->file_count,
+                                                    follow->filter, options->max_packets, &fault);
     if (follow->source)
         return EXIT_DONE;
     complain(fault.hint, "%s", fault.text);
@@ -290,6 +297,40 @@ static int open_all(struct follow *follow)
     if (status == EXIT_DONE)
         tell_listening(follow);
     return status;
+}
+
+/* From here on strangers' bytes are read, and nothing more can be opened but what is named here. */
+static int enter_sandbox(struct follow *follow)
+{
+    const struct options *options = follow->options;
+    struct sandbox_plan plan = { .mode = options->sandbox, .user = options->user };
+    char error[TEXT_BYTES], hint[TEXT_BYTES];
+    struct sandbox_state state;
+
+    if (options->follow && strcmp(options->files[0], "-") != 0)
+        sandbox_allow(&plan, options->files[0], SANDBOX_FOLLOW);
+    if (options->metrics_file)
+        sandbox_allow(&plan, options->metrics_file, SANDBOX_REPLACE);
+    if (options->update)
+        sandbox_allow(&plan, options->golden, SANDBOX_REPLACE);
+    if (!sandbox_enter(&plan, &state, error, hint)) {
+        complain(hint, "%s", error);
+        return EXIT_UNREADABLE;
+    }
+    if (options->verbose)
+        complain(NULL, "sandbox: %s", state.text);
+    return EXIT_DONE;
+}
+
+/* Looks into what was opened. */
+static int begin(struct follow *follow)
+{
+    struct source_fault fault = { 0 };
+
+    if (source_begin(follow->source, &fault))
+        return EXIT_DONE;
+    complain(fault.hint, "%s", fault.text);
+    return EXIT_UNREADABLE;
 }
 
 static const struct view_ops *choose_view(const struct follow *follow)
@@ -372,9 +413,11 @@ static int make_view_options(struct follow *follow)
     view_options->verbose = options->verbose;
     make_command_line(follow);
     if (options->resolve) {
-        follow->resolver = resolver_create();
+        char error[TEXT_BYTES], hint[TEXT_BYTES];
+
+        follow->resolver = resolver_create(options->sandbox, options->user, error, hint);
         if (!follow->resolver) {
-            complain(NULL, "out of memory");
+            complain(hint, "-N: %s", error);
             return EXIT_UNREADABLE;
         }
         view_options->resolve = resolver_name;
@@ -468,13 +511,12 @@ static int read_again(struct follow *follow, struct run again)
 {
     struct view_options view_options = follow->view_options;
     struct run_result result;
-    int status;
 
     source_destroy(follow->source);
-    follow->source = NULL;
-    status = open_source(follow);
-    if (status != EXIT_DONE)
-        return status;
+    follow->source = follow->source_again;
+    follow->source_again = NULL;
+    if (!follow->source || begin(follow) != EXIT_DONE)
+        return EXIT_UNREADABLE;
     again.source = follow->source;
     again.view = &view_evidence;
     again.view_options = &view_options;
@@ -490,6 +532,19 @@ static int finish_verification(struct follow *follow, const struct run *run,
     if (verification_reads_again(follow->verification) && read_again(follow, *run) != EXIT_DONE)
         complain(NULL, "the input could not be read a second time: no frames are shown");
     return verification_finish(follow->verification, &follow->view_options, result, follow->out);
+}
+
+static int compare_with_kernel(struct follow *follow)
+{
+    struct comparison_run run = {
+        .source = follow->source,
+        .filter = follow->filter,
+        .view_options = &follow->view_options,
+        .out = follow->out,
+    };
+
+    make_tracker_options(follow, &view_compare, &run.tracker);
+    return comparison_run(follow->comparison, &run);
 }
 
 static int follow_packets(struct follow *follow)
@@ -557,14 +612,22 @@ int cmd_follow(const struct command *command, const struct options *options,
         status = make_filter(&follow);
     if (status == EXIT_DONE)
         status = make_view_options(&follow);
+    if (status == EXIT_DONE && command->view == &view_compare)
+        status = comparison_open(options, &follow.comparison);
     if (status == EXIT_DONE)
         status = open_all(&follow);
     if (status == EXIT_DONE)
-        status = follow_packets(&follow);
+        status = enter_sandbox(&follow);
+    if (status == EXIT_DONE)
+        status = begin(&follow);
+    if (status == EXIT_DONE)
+        status = follow.comparison ? compare_with_kernel(&follow) : follow_packets(&follow);
 
     source_destroy(follow.source);
+    source_destroy(follow.source_again);
     metrics_file_close(follow.metrics);
     verification_close(follow.verification);
+    comparison_close(follow.comparison);
     resolver_destroy(follow.resolver);
     selection_destroy(follow.selection);
     filter_destroy(follow.filter);

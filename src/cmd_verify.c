@@ -213,12 +213,17 @@ const struct view_ops *verification_view(struct verification *verification)
     return &verification->view;
 }
 
+bool verification_may_read_again(const struct verification *verification)
+{
+    return verification && verification->input_is_kept && verification->expectations;
+}
+
 bool verification_reads_again(struct verification *verification)
 {
     struct verify_run *run = &verification->run;
     bool any = false;
 
-    if (!verification->input_is_kept || !verification->expectations)
+    if (!verification_may_read_again(verification))
         return false;
     run->evidence = evidence_create();
     return run->evidence && verify_want_evidence(run->verify, run->evidence, &any) && any;

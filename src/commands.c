@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "config.h"
+#include "sandbox.h"
 #include "suggest.h"
 
 #include <stdio.h>
@@ -63,6 +64,22 @@ const struct command commands[] = {
               "name WORDS names the next line, # is a comment.\n"
               "  --golden FILE  all connections must be as in FILE; --update writes it\n"
               "  --format human|tap|junit|json;  with -i: --for 30s\n" },
+    { .name = "compare",
+      .takes_filter = true,
+      .view = &view_compare,
+      .summary = "the wire beside this host's kernel: who has the socket open",
+      .help =
+          "For each endpoint of this host: its state on the wire, the kernel's, the process that\n"
+          "has the socket open, and a verdict. One table at the end (Ctrl-C, --for 10s), or\n"
+          "  --every SEC   again and again        --json  records        -v  timers of all\n"
+          "verdicts, what needs somebody first:\n"
+          "  application   a program is to close it (CLOSE_WAIT), or to accept it\n"
+          "  missed        one side does not know what the other knows; which is said\n"
+          "  queued        the program has closed, its FIN waits behind data\n"
+          "  kernel        a timer or setting of the kernel, which is named\n"
+          "  in flight     it moved while it was compared\n"
+          "  unseen        no packet of it was seen since finwait began\n"
+          "  agree         both say the same\n" },
     { .name = "explain",
       .operands = "STATE",
       .operands_min = 0,
@@ -87,7 +104,6 @@ const struct command commands[] = {
     { .name = "top" },
     { .name = "annotate" },
     { .name = "report" },
-    { .name = "compare" },
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -110,7 +126,7 @@ static const char select_help[] =
     "         --state close-wait,fin-wait-2\n";
 static const char tracking_help[] =
     "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n"
-    "         --threads N\n"
+    "         --threads N;  privileges: --sandbox=auto|strict|off --user NAME\n"
     "keep     -w FILE the packets, as pcapng; --metrics FILE counts for Prometheus, every 10 s\n";
 static const char output_help[] =
     "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
@@ -190,8 +206,13 @@ int cmd_help(const struct command *command, const struct options *options,
 
 void command_version(bool verbose, struct out *out)
 {
+    char sandbox[256];
+
     out_text(out, "finwait " FINWAIT_VERSION "\n");
-    if (verbose)
-        out_text(out, "libraries: " FINWAIT_LIBRARIES "\n"
-                      "captures: pcap, pcapng" FINWAIT_COMPRESSION "; live by libpcap\n");
+    if (!verbose)
+        return;
+    sandbox_describe(sandbox, sizeof sandbox);
+    out_text(out, "libraries: " FINWAIT_LIBRARIES "\n"
+                  "captures: pcap, pcapng" FINWAIT_COMPRESSION "; live by libpcap\n");
+    out_printf(out, "sandbox: %s\n", sandbox);
 }

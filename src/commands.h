@@ -72,11 +72,29 @@ struct verify_run *verification_run(struct verification *verification);
 bool verification_wants_interop(const struct verification *verification);
 /* The view of the first run: with the hooks that are needed, and no other. */
 const struct view_ops *verification_view(struct verification *verification);
+/* Whether that could come: it is asked before the input is read. */
+bool verification_may_read_again(const struct verification *verification);
 /* Whether to read the input a second time, with view_evidence. */
 bool verification_reads_again(struct verification *verification);
 /* After all runs: writes the report, or the golden file. An exit status. */
 int verification_finish(struct verification *verification, const struct view_options *view_options,
                         const struct run_result *result, struct out *out);
+
+/* compare: cmd_follow() opens and confines, comparison_run() follows the wire. */
+struct host_comparison;
+
+struct comparison_run {
+    struct source *source;
+    struct filter *filter; /* NULL: all */
+    struct fw_tracker_options tracker;
+    struct view_options *view_options;
+    struct out *out;
+};
+
+/* Starts the process that asks the kernel: an exit status; *comparison is to be closed. */
+int comparison_open(const struct options *options, struct host_comparison **comparison);
+int comparison_run(struct host_comparison *comparison, const struct comparison_run *run);
+void comparison_close(struct host_comparison *comparison);
 
 int cmd_follow(const struct command *command, const struct options *options,
                const struct surroundings *surroundings, struct out *out);

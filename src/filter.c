@@ -13,8 +13,9 @@
 
 enum {
     SNAPLEN = 262144,
-    WORD_BYTES = 32,      /* longest word of the language, and more */
-    NAMED_LINK_TYPES = 8, /* so many that cannot be filtered get a line each */
+    WORD_BYTES = 32,         /* longest word of the language, and more */
+    NAMED_LINK_TYPES = 8,    /* so many that cannot be filtered get a line each */
+    HIGHEST_LINK_TYPE = 299, /* that may be decoded */
 };
 
 /* The expression for one link type. */
@@ -27,9 +28,11 @@ struct program {
 };
 
 struct filter {
-    char *expression; /* NULL: matches all */
-    struct program *programs;
+    char *expression;         /* NULL: matches all */
+    struct program *programs; /* of link types that have come up, in that order */
     size_t count;
+    struct program *prepared; /* compiled ahead; moves to `programs` when it comes up */
+    size_t prepared_count;
     bool out_of_memory;
     uint32_t program_of[UINT16_MAX + 1]; /* by link type: index + 1 */
 };
@@ -230,17 +233,31 @@ struct filter *filter_create(const char *expression, struct source_fault *fault)
     return filter;
 }
 
+static void free_programs(struct program *programs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (programs[i].compiled)
+            pcap_freecode(&programs[i].code);
+    }
+    free(programs);
+}
+
 void filter_destroy(struct filter *filter)
 {
     if (!filter)
         return;
-    for (size_t i = 0; i < filter->count; i++) {
-        if (filter->programs[i].compiled)
-            pcap_freecode(&filter->programs[i].code);
-    }
-    free(filter->programs);
+    free_programs(filter->programs, filter->count);
+    free_programs(filter->prepared, filter->prepared_count);
     free(filter->expression);
     free(filter);
+}
+
+static void compile_program(const struct filter *filter, uint16_t link_type,
+                            struct program *program)
+{
+    *program = (struct program){ .link_type = link_type };
+    program->compiled = compile(filter->expression, dlt_of(link_type), &program->code, program->why,
+                                sizeof program->why);
 }
 
 static struct program *add_program(struct filter *filter, uint16_t link_type)
@@ -255,10 +272,43 @@ static struct program *add_program(struct filter *filter, uint16_t link_type)
     filter->programs = grown;
     struct program *program = &filter->programs[filter->count++];
     filter->program_of[link_type] = (uint32_t)filter->count;
-    *program = (struct program){ .link_type = link_type };
-    program->compiled = compile(filter->expression, dlt_of(link_type), &program->code, program->why,
-                                sizeof program->why);
+    for (size_t i = 0; i < filter->prepared_count; i++) {
+        struct program *prepared = &filter->prepared[i];
+
+        if (prepared->link_type != link_type)
+            continue;
+        *program = *prepared;
+        prepared->compiled = false; /* its code has moved */
+        return program;
+    }
+    compile_program(filter, link_type, program);
     return program;
+}
+
+/* Whether a word has letters and is not the language's: libpcap may ask the system for it. */
+static bool has_names(const char *expression)
+{
+    for (const char *at = expression; *at;) {
+        const size_t bytes = strcspn(at, " \t\n()!&|=<>[]");
+        char word[WORD_BYTES];
+
+        snprintf(word, sizeof word, "%.*s", (int)bytes, at);
+        if (strpbrk(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") &&
+            (bytes >= sizeof word || !is_keyword(word)))
+            return true;
+        at += bytes ? bytes : 1;
+    }
+    return false;
+}
+
+void filter_prepare(struct filter *filter)
+{
+    if (!filter || !filter->expression || filter->prepared || !has_names(filter->expression))
+        return;
+    filter->prepared = calloc(HIGHEST_LINK_TYPE + 1, sizeof *filter->prepared);
+    for (uint16_t type = 0; filter->prepared && type <= HIGHEST_LINK_TYPE; type++)
+        if (fw_link_is_decoded(type))
+            compile_program(filter, type, &filter->prepared[filter->prepared_count++]);
 }
 
 static struct program *find_program(struct filter *filter, uint16_t link_type)

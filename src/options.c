@@ -47,6 +47,7 @@ enum option {
     OPT_ONLY,
     OPT_QUIET,
     OPT_RESOLVE,
+    OPT_SANDBOX,
     OPT_SELECT,
     OPT_SNAPLEN,
     OPT_STATE,
@@ -54,6 +55,7 @@ enum option {
     OPT_TIME,
     OPT_TIMERS,
     OPT_UPDATE,
+    OPT_USER,
     OPT_VERBOSE,
     OPT_VERSION,
     OPT_WRITE,
@@ -91,6 +93,7 @@ static const struct option_row rows[] = {
     { OPT_WRITE, 'w', NULL, A_VALUE },
     { OPT_SELECT, 'Y', NULL, A_VALUE },
     { OPT_LINK_TYPE, 'y', "linktype", A_VALUE },
+    { OPT_USER, 'Z', "relinquish-privileges", A_VALUE },
     { OPT_ALLOW_PARTIAL, 0, "allow-partial", NOTHING },
     { OPT_CHECKSUM, 0, "checksum", NOTHING },
     { OPT_COLOR, 0, "color", MAYBE_A_VALUE },
@@ -112,10 +115,12 @@ static const struct option_row rows[] = {
     { OPT_MSL, 0, "msl", A_VALUE },
     { OPT_NAMES, 0, "names", A_VALUE },
     { OPT_ONLY, 0, "only", A_VALUE },
+    { OPT_SANDBOX, 0, "sandbox", A_VALUE },
     { OPT_STATE, 0, "state", A_VALUE },
     { OPT_THREADS, 0, "threads", A_VALUE },
     { OPT_TIMERS, 0, "timers", A_VALUE },
     { OPT_UPDATE, 0, "update", NOTHING },
+    { OPT_USER, 0, "user", A_VALUE },
     { OPT_VERSION, 0, "version", NOTHING },
 };
 static const size_t row_count = sizeof rows / sizeof rows[0];
@@ -127,6 +132,7 @@ static const char *const names_words[] = { "rfc", "kb", "ss", "netstat", NULL };
 static const char *const color_words[] = { "auto", "always", "never", NULL };
 static const char *const direction_words[] = { "inout", "in", "out", NULL };
 static const char *const timers_words[] = { "rfc", "linux", NULL };
+static const char *const sandbox_words[] = { "auto", "strict", "off", NULL };
 
 struct parser {
     struct options *options;
@@ -376,6 +382,10 @@ static bool set_option(struct parser *parser, enum option option, const char *na
     case OPT_RESOLVE:
         options->resolve = true;
         return true;
+    case OPT_SANDBOX:
+        choice = choose(parser, name, value, sandbox_words);
+        options->sandbox = choice < 0 ? SANDBOX_AUTO : (enum sandbox_mode)choice;
+        return choice >= 0;
     case OPT_SELECT:
         return set_once(parser, name, value, &options->selection);
     case OPT_SNAPLEN: /* as tcpdump's: 0 is all of a packet */
@@ -396,6 +406,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
     case OPT_UPDATE:
         options->update = true;
         return true;
+    case OPT_USER:
+        return set_once(parser, name, value, &options->user);
     case OPT_VERBOSE:
         options->verbose++;
         return true;
@@ -668,6 +680,22 @@ static bool check_live(struct parser *parser)
     return true;
 }
 
+static bool check_compare(struct parser *parser)
+{
+    const struct options *options = parser->options;
+
+    if (options->file_count) {
+        advise(parser, "try: finwait compare -i any; what a capture shows: finwait diagnose -r %s",
+               options->files[0]);
+        return refuse(parser, "compare: -r %s: a capture has no kernel to be compared with",
+                      options->files[0]);
+    }
+    if (options->format != FORMAT_TEXT && options->format != FORMAT_JSON)
+        return refuse(parser, "compare: --format is text or json, not %s",
+                      format_words[options->format]);
+    return true;
+}
+
 /* What cannot stand together. */
 static bool check_options(struct parser *parser)
 {
@@ -677,6 +705,7 @@ static bool check_options(struct parser *parser)
     const bool is_show = command->name && strcmp(command->name, "show") == 0;
     const bool is_diagnose = command->view == &view_diagnose;
     const bool is_verify = command->name && strcmp(command->name, "verify") == 0;
+    const bool is_compare = command->view == &view_compare;
 
     static const enum time_style styles[] = { TIME_RELATIVE, TIME_NONE, TIME_EPOCH,
                                               TIME_DELTA,    TIME_DATE, TIME_RELATIVE_NANO };
@@ -688,6 +717,8 @@ static bool check_options(struct parser *parser)
         return true;
     if (!check_verify(parser, is_verify))
         return false;
+    if (is_compare && !check_compare(parser))
+        return false;
     if (!options->file_count && !options->interface_count)
         return refuse_no_input(parser);
     if (!check_live(parser))
@@ -695,7 +726,8 @@ static bool check_options(struct parser *parser)
     if (options->filter && options->filter_file)
         return refuse(parser, "two filters: -F %s and \"%s\"", options->filter_file,
                       options->filter);
-    if (options->every_ns && !(is_table && (options->interface_count || options->follow)))
+    if (options->every_ns &&
+        !((is_table || is_compare) && (options->interface_count || options->follow)))
         return refuse(parser, "--every repeats the table of an interface: finwait table -i IF "
                               "--every SEC");
     if (options->listeners && !is_table)

@@ -6,6 +6,7 @@
 #define OPTIONS_H
 
 #include "finwait/finwait.h"
+#include "sandbox.h"
 #include "source.h"
 #include "view.h"
 
@@ -54,6 +55,10 @@ struct options {
     bool follow;                   /* --follow */
     uint64_t max_packets;          /* -c; 0: no limit */
     int64_t for_ns;                /* --for; 0: not given */
+
+    /* privileges */
+    enum sandbox_mode sandbox; /* --sandbox */
+    const char *user;          /* -Z, --user; NULL: not given */
 
     /* tracking */
     enum timer_set timers;

@@ -1,5 +1,7 @@
 #include "resolve.h"
 
+#include "helper.h"
+
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -17,27 +19,25 @@ struct entry {
     char *service; /* NULL: has no name */
 };
 
-struct resolver {
-    struct entry hosts[SLOTS];    /* endpoint.port is 0 */
-    struct entry services[SLOTS]; /* only endpoint.port counts */
-    char text[NI_MAXHOST + NI_MAXSERV + 4];
+/* What the helper is asked, and what it says. */
+struct question {
+    struct fw_endpoint endpoint;
+    bool service; /* of its port; else the name of the host */
+};
+struct answer {
+    bool known;
+    char name[256];
 };
 
-struct resolver *resolver_create(void)
-{
-    return calloc(1, sizeof(struct resolver));
-}
+struct resolver {
+    struct helper *helper;
+    struct entry hosts[SLOTS];    /* endpoint.port is 0 */
+    struct entry services[SLOTS]; /* only endpoint.port counts */
+    char text[2 * sizeof((struct answer *)0)->name + 4];
+};
 
-void resolver_destroy(struct resolver *resolver)
-{
-    if (!resolver)
-        return;
-    for (size_t i = 0; i < SLOTS; i++) {
-        free(resolver->hosts[i].host);
-        free(resolver->services[i].service);
-    }
-    free(resolver);
-}
+/* --------------------------------------------------------------------------------- the helper --
+ */
 
 static socklen_t to_sockaddr(const struct fw_endpoint *endpoint, struct sockaddr_storage *storage)
 {
@@ -58,6 +58,84 @@ static socklen_t to_sockaddr(const struct fw_endpoint *endpoint, struct sockaddr
     return sizeof *in;
 }
 
+static bool is_number(const char *text)
+{
+    return strspn(text, "0123456789") == strlen(text);
+}
+
+static bool serve(void *context, const void *request, int to)
+{
+    struct answer answer = { 0 };
+    struct sockaddr_storage storage;
+    struct question question;
+    char name[NI_MAXHOST] = "";
+
+    (void)context;
+    memcpy(&question, request, sizeof question);
+    const socklen_t length = to_sockaddr(&question.endpoint, &storage);
+    const struct sockaddr *address = (const struct sockaddr *)&storage;
+    if (question.service)
+        answer.known =
+            getnameinfo(address, length, NULL, 0, name, sizeof name, 0) == 0 && !is_number(name);
+    else
+        answer.known = getnameinfo(address, length, name, sizeof name, NULL, 0, NI_NAMEREQD) == 0;
+    snprintf(answer.name, sizeof answer.name, "%.255s", name);
+    return helper_write(to, &answer, sizeof answer);
+}
+
+static const struct helper_service name_service = {
+    .request_bytes = sizeof(struct question),
+    .serve = serve,
+};
+
+/* --------------------------------------------------------------------------------- the parent --
+ */
+
+struct resolver *resolver_create(enum sandbox_mode mode, const char *user, char *error, char *hint)
+{
+    const struct sandbox_plan plan = { .mode = mode, .role = SANDBOX_NAMES, .user = user };
+    struct resolver *resolver = calloc(1, sizeof *resolver);
+
+    if (!resolver) {
+        strcpy(error, "out of memory");
+        hint[0] = '\0';
+        return NULL;
+    }
+    resolver->helper = helper_start(&name_service, NULL, &plan, error, hint);
+    if (resolver->helper)
+        return resolver;
+    free(resolver);
+    return NULL;
+}
+
+/* NULL: it has no name. */
+static char *ask(struct resolver *resolver, const struct fw_endpoint *endpoint, bool of_service)
+{
+    struct question question; /* goes to another process: no bytes of ours in its gaps */
+    struct answer answer;
+
+    memset(&question, 0, sizeof question);
+    question.endpoint = *endpoint;
+    question.service = of_service;
+    if (!helper_ask(resolver->helper, &question) ||
+        !helper_read(resolver->helper, &answer, sizeof answer) || !answer.known)
+        return NULL;
+    answer.name[sizeof answer.name - 1] = '\0';
+    return strdup(answer.name);
+}
+
+void resolver_destroy(struct resolver *resolver)
+{
+    if (!resolver)
+        return;
+    for (size_t i = 0; i < SLOTS; i++) {
+        free(resolver->hosts[i].host);
+        free(resolver->services[i].service);
+    }
+    helper_stop(resolver->helper);
+    free(resolver);
+}
+
 static size_t slot_of(const struct fw_endpoint *endpoint)
 {
     uint32_t hash = UINT32_C(2166136261); /* FNV-1a: only the cache's spread depends on it */
@@ -70,8 +148,6 @@ static size_t slot_of(const struct fw_endpoint *endpoint)
 static const char *host_name(struct resolver *resolver, const struct fw_endpoint *endpoint)
 {
     struct entry *entry = &resolver->hosts[slot_of(endpoint)];
-    struct sockaddr_storage storage;
-    char host[NI_MAXHOST];
     struct fw_endpoint key = *endpoint;
 
     key.port = 0;
@@ -79,10 +155,7 @@ static const char *host_name(struct resolver *resolver, const struct fw_endpoint
         return entry->host;
     free(entry->host);
     *entry = (struct entry){ .used = true, .endpoint = key };
-    const socklen_t length = to_sockaddr(endpoint, &storage);
-    if (getnameinfo((struct sockaddr *)&storage, length, host, sizeof host, NULL, 0, NI_NAMEREQD) ==
-        0)
-        entry->host = strdup(host);
+    entry->host = ask(resolver, &key, false);
     return entry->host;
 }
 
@@ -90,18 +163,12 @@ static const char *service_name(struct resolver *resolver, uint16_t port)
 {
     struct entry *entry = &resolver->services[port % SLOTS];
     const struct fw_endpoint any = { .family = FW_IPV4, .port = port };
-    struct sockaddr_storage storage;
-    char service[NI_MAXSERV];
 
     if (entry->used && entry->endpoint.port == port)
         return entry->service;
     free(entry->service);
     *entry = (struct entry){ .used = true, .endpoint = any };
-    const socklen_t length = to_sockaddr(&any, &storage);
-    if (getnameinfo((struct sockaddr *)&storage, length, NULL, 0, service, sizeof service, 0) ==
-            0 &&
-        strspn(service, "0123456789") != strlen(service))
-        entry->service = strdup(service);
+    entry->service = ask(resolver, &any, true);
     return entry->service;
 }
 

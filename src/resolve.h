@@ -1,12 +1,17 @@
-/* -N: names of endpoints, asked of the system's resolver once each and kept. */
+/*
+ * -N: names of endpoints, asked of the system's resolver once each and kept. A helper process asks
+ * (helper.h): the resolver needs files and sockets, which a reader of packets has no business with.
+ */
 #ifndef RESOLVE_H
 #define RESOLVE_H
 
 #include "finwait/finwait.h"
+#include "sandbox.h"
 
 struct resolver;
 
-struct resolver *resolver_create(void); /* NULL without memory */
+/* Before there are threads. NULL with a line in `error`, perhaps one in `hint` (512 bytes each). */
+struct resolver *resolver_create(enum sandbox_mode mode, const char *user, char *error, char *hint);
 void resolver_destroy(struct resolver *resolver);
 
 /* "web.example:https", or NULL: neither address nor port has a name. Lent until the next call. Fits

@@ -54,12 +54,20 @@ struct source_ops {
     bool (*fault)(struct source *source, size_t index, struct source_fault *fault);
     void (*stats)(struct source *source, struct source_stats *stats);
     bool (*device)(struct source *source, size_t index, struct source_device *device); /* or NULL */
+    bool (*begin)(struct source *source, struct source_fault *fault);                  /* or NULL */
     void (*destroy)(struct source *source);
 };
 
 struct source {
     const struct source_ops *ops;
 };
+
+/* Looks into what was opened: files are told by their first bytes. False with *fault filled when
+ * any is no capture; one without packets is fine. Once, before anything else is asked. */
+static inline bool source_begin(struct source *source, struct source_fault *fault)
+{
+    return !source->ops->begin || source->ops->begin(source, fault);
+}
 
 /* Lends up to `max` packets until the next call, in order of time per input. Returns how many (at
  * least one), or an enum source_result. Packets before a fault are always lent first. */
@@ -100,16 +108,24 @@ struct filter;
  * expression gives a filter that matches all. */
 struct filter *filter_create(const char *expression, struct source_fault *fault);
 void filter_destroy(struct filter *filter);
+/* Compiles ahead for every link type that fw_decode() follows, if the expression may have names
+ * that only the system can look up (hosts, services, protocols): afterwards it needs neither files
+ * nor sockets. */
+void filter_prepare(struct filter *filter);
 /* Packets of a link type that libpcap cannot filter do not match, and are a fault of the source. */
 bool filter_match(struct filter *filter, const struct fw_packet *packet);
 /* The index-th link type that could not be filtered so far, as a fault; false: there is none. */
 bool filter_fault(const struct filter *filter, size_t index, struct source_fault *fault);
 
-/* Opens files ("-" is standard input), told by their first bytes, merged by time if several; frames
- * are numbered 1.. over all input, before the filter. `filter` may be NULL and is lent.
- * `max_packets` ends the input after so many matched packets; 0: no limit. Returns NULL with *fault
- * filled when any file cannot be opened or is no capture. A pcap or pcapng file without packets is
- * fine. */
+/* Opens files ("-" is standard input) and looks into none of them: a process that gives up its
+ * right to open files does so before it reads what strangers wrote. source_begin() is due. They are
+ * merged by time if several; frames are numbered 1.. over all input, before the filter. `filter`
+ * may be NULL and is lent, and so are the paths. `max_packets` ends the input after so many matched
+ * packets; 0: no limit. NULL with *fault filled when any file cannot be opened. */
+struct source *source_prepare_files(const char *const *paths, size_t count, struct filter *filter,
+                                    uint64_t max_packets, struct source_fault *fault);
+
+/* The same, and begun. */
 struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
                                  uint64_t max_packets, struct source_fault *fault);
 

@@ -112,13 +112,6 @@ static void files_destroy(struct source *source)
     free(files);
 }
 
-static const struct source_ops file_ops = {
-    .next = files_next,
-    .fault = files_fault,
-    .stats = files_stats,
-    .destroy = files_destroy,
-};
-
 /* ------------------------------------------------------------------------------------ open -- */
 
 static bool start_merge(struct file_source *files)
@@ -144,19 +137,52 @@ static size_t buffer_bytes_of(size_t file_count)
     return share < SMALLEST_BUFFER_BYTES ? SMALLEST_BUFFER_BYTES : share;
 }
 
-static bool open_capture(struct capture *capture, const char *path, size_t buffer_bytes,
-                         struct source_fault *fault)
+/* A capture of each file, open, and its first bytes not yet read. */
+static bool open_captures(struct file_source *files, const char *const *paths, size_t count,
+                          struct source_fault *fault)
 {
-    capture->name = capture_name(path);
-    const int fd = capture_open_path(path, fault);
-    if (fd < 0)
-        return false;
-    capture_init(capture, fd, buffer_bytes, false);
-    return capture_begin(capture, fault) == 1;
+    for (size_t i = 0; i < count; i++) {
+        struct capture *capture = &files->captures[i];
+
+        files->capture_count++;
+        capture->faults = &files->faults;
+        capture->number = (uint16_t)i;
+        capture->name = capture_name(paths[i]);
+        capture->input.fd = capture_open_path(paths[i], fault);
+        if (capture->input.fd < 0)
+            return false;
+    }
+    return true;
 }
 
-struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
-                                 uint64_t max_packets, struct source_fault *fault)
+static bool files_begin(struct source *source, struct source_fault *fault)
+{
+    struct file_source *files = (struct file_source *)source;
+
+    for (size_t i = 0; i < files->capture_count; i++) {
+        struct capture *capture = &files->captures[i];
+
+        capture_init(capture, capture->input.fd, buffer_bytes_of(files->capture_count), false);
+        if (capture_begin(capture, fault) != 1)
+            return false;
+        files->waits |= capture->input.waits;
+    }
+    if (files->capture_count == 1 || start_merge(files))
+        return true;
+    source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
+    return false;
+}
+
+static const struct source_ops file_ops = {
+    .next = files_next,
+    .fault = files_fault,
+    .stats = files_stats,
+    .begin = files_begin,
+    .destroy = files_destroy,
+};
+
+struct source *source_prepare_files(const char *const *paths, size_t count, struct filter *filter,
+                                    uint64_t max_packets, struct source_fault *fault)
 {
     struct file_source *files = calloc(1, sizeof *files + count * sizeof files->captures[0]);
 
@@ -168,22 +194,19 @@ struct source *source_open_files(const char *const *paths, size_t count, struct 
     files->source.ops = &file_ops;
     files->filter = filter;
     files->max_packets = max_packets;
-    for (size_t i = 0; i < count; i++) {
-        struct capture *capture = &files->captures[i];
-        files->capture_count++;
-        capture->faults = &files->faults;
-        capture->number = (uint16_t)i;
-        capture->input.fd = -1;
-        if (!open_capture(capture, paths[i], buffer_bytes_of(count), fault)) {
-            files_destroy(&files->source);
-            return NULL;
-        }
-        files->waits |= capture->input.waits;
-    }
-    if (count > 1 && !start_merge(files)) {
-        source_fault_set(fault, SOURCE_FAULT_UNREADABLE, "", "out of memory");
-        files_destroy(&files->source);
-        return NULL;
-    }
-    return &files->source;
+    if (open_captures(files, paths, count, fault))
+        return &files->source;
+    files_destroy(&files->source);
+    return NULL;
+}
+
+struct source *source_open_files(const char *const *paths, size_t count, struct filter *filter,
+                                 uint64_t max_packets, struct source_fault *fault)
+{
+    struct source *source = source_prepare_files(paths, count, filter, max_packets, fault);
+
+    if (!source || source_begin(source, fault))
+        return source;
+    source_destroy(source);
+    return NULL;
 }

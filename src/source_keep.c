@@ -345,11 +345,17 @@ static void keeper_destroy(struct source *source)
     free(keeper);
 }
 
+static bool keeper_begin(struct source *source, struct source_fault *fault)
+{
+    return source_begin(((struct keeper *)source)->from, fault);
+}
+
 static const struct source_ops keeper_ops = {
     .next = keeper_next,
     .fault = keeper_fault,
     .stats = keeper_stats,
     .device = keeper_device,
+    .begin = keeper_begin,
     .destroy = keeper_destroy,
 };
 

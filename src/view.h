@@ -108,6 +108,6 @@ struct view_ops {
 };
 
 extern const struct view_ops view_transitions, view_table, view_show, view_json, view_csv, view_tsv,
-    view_zeek, view_quiet, view_diagnose, view_verify, view_evidence;
+    view_zeek, view_quiet, view_diagnose, view_verify, view_evidence, view_compare;
 
 #endif

@@ -134,7 +134,7 @@ def an_unknown_command_suggests_the_nearest():
 
 @test
 def commands_of_later_versions_say_so():
-    for command in "top", "annotate", "report", "compare":
+    for command in "top", "annotate", "report":
         Run(command, "-r", recorded("keep-alive.pcap")).exits(2).shows_nothing().complains(
             f"finwait: {command}: not in this version yet")
 

@@ -46,6 +46,30 @@ START_TEST(it_is_compiled_for_each_link_type)
 }
 END_TEST
 
+/* The names of an expression are looked up before there is a sandbox. */
+START_TEST(it_may_be_compiled_ahead)
+{
+    static const char *const expressions[] = { "tcp dst port http", "tcp dst port 80" };
+    struct source_fault fault;
+    uint8_t frame[BUILD_TCP_BYTES];
+
+    build_tcp(frame, 50001, 80, 1, 0, FW_SYN);
+    for (size_t i = 0; i < 2; i++) {
+        struct filter *filter = filter_create(expressions[i], &fault);
+        if (!filter)
+            continue; /* no /etc/services here */
+        filter_prepare(filter);
+        filter_prepare(filter);
+        ck_assert(!filter_fault(filter, 0, &fault)); /* no link type has come up yet */
+        ck_assert(matches(filter, frame, sizeof frame, 1));
+        ck_assert(matches(filter, frame + 14, sizeof frame - 14, 101)); /* LINKTYPE_RAW */
+        ck_assert(!matches(filter, frame, sizeof frame, 101));
+        filter_destroy(filter);
+    }
+    filter_prepare(NULL);
+}
+END_TEST
+
 START_TEST(a_packet_captured_too_short_to_tell_does_not_match)
 {
     struct source_fault fault;
@@ -228,6 +252,7 @@ int main(void)
     const TTest *const tests[] = {
         an_expression_chooses_packets,
         it_is_compiled_for_each_link_type,
+        it_may_be_compiled_ahead,
         a_packet_captured_too_short_to_tell_does_not_match,
         no_expression_matches_all,
         a_link_type_that_cannot_be_filtered_is_named,

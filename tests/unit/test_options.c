@@ -177,9 +177,36 @@ START_TEST(without_input_there_is_a_usage_hint)
 }
 END_TEST
 
+START_TEST(compare_is_live_and_has_records_but_no_tables_of_others)
+{
+    ck_assert(parse("compare -i eth0 --for 10s --every 2 --json -Y dport=:80 tcp port 80"));
+    ck_assert_str_eq(options.command->name, "compare");
+    ck_assert_str_eq(options.filter, "tcp port 80");
+    refuses("compare -r a.pcap", "compare: -r a.pcap: a capture has no kernel to be compared with");
+    ck_assert_ptr_nonnull(strstr(hint, "finwait diagnose -r a.pcap"));
+    refuses("compare -i eth0 --format csv", "compare: --format is text or json, not csv");
+    refuses("compare -i eth0 --ladder", "--ladder belongs to finwait show");
+    refuses("compare", "no input: neither -r nor -i says what to read");
+}
+END_TEST
+
+START_TEST(privileges_are_words)
+{
+    ck_assert(parse("-r a"));
+    ck_assert_int_eq(options.sandbox, SANDBOX_AUTO);
+    ck_assert(parse("-r a --sandbox=strict -Z nobody"));
+    ck_assert_int_eq(options.sandbox, SANDBOX_STRICT);
+    ck_assert_str_eq(options.user, "nobody");
+    ck_assert(parse("-r a --sandbox off --relinquish-privileges=nobody"));
+    ck_assert_int_eq(options.sandbox, SANDBOX_OFF);
+    refuses("-r a --sandbox=of", "--sandbox of: unknown; did you mean off? (auto, strict, off)");
+    refuses("-r a -Z x --user y", "--user is given twice (x, y)");
+}
+END_TEST
+
 START_TEST(commands_of_later_versions_say_so)
 {
-    static const char *const later[] = { "top", "annotate", "report", "compare" };
+    static const char *const later[] = { "top", "annotate", "report" };
 
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         char line[64];
@@ -198,7 +225,7 @@ START_TEST(unknown_options_suggest_the_nearest)
     refuses("--jsn -r a", "unknown option --jsn; did you mean --json?");
     refuses("--max-con=3", "unknown option --max-con; did you mean --max-conns?");
     refuses("--frobnicate", "unknown option --frobnicate");
-    refuses("-Z", "unknown option -Z");
+    refuses("-W", "unknown option -W");
     refuses("-json -r a", "unknown option -j");
     ck_assert_str_eq(hint, "long options have two dashes: --json");
     refuses("-r a --format jsn",
@@ -327,6 +354,8 @@ int main(void)
         show_takes_a_connection_and_then_a_filter,
         explain_and_interfaces_need_no_input,
         without_input_there_is_a_usage_hint,
+        compare_is_live_and_has_records_but_no_tables_of_others,
+        privileges_are_words,
         commands_of_later_versions_say_so,
         unknown_options_suggest_the_nearest,
         values_that_are_missing_or_wrong_are_named,

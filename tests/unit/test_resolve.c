@@ -8,7 +8,8 @@
 START_TEST(a_service_has_a_name_the_second_time_too)
 {
     /* Where /etc/hosts and /etc/services are missing there is no name: nothing to compare. */
-    struct resolver *resolver = resolver_create();
+    char error[512], hint[512];
+    struct resolver *resolver = resolver_create(SANDBOX_OFF, NULL, error, hint);
     struct fw_endpoint endpoint;
 
     ck_assert(endpoint_parse("127.0.0.1:22", 12, &endpoint));
@@ -25,7 +26,8 @@ END_TEST
 
 START_TEST(the_loopback_of_both_families_can_be_asked_for)
 {
-    struct resolver *resolver = resolver_create();
+    char error[512], hint[512];
+    struct resolver *resolver = resolver_create(SANDBOX_OFF, NULL, error, hint);
     struct fw_endpoint endpoint;
 
     ck_assert(endpoint_parse("127.0.0.1:65111", 15, &endpoint));

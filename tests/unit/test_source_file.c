@@ -288,6 +288,38 @@ START_TEST(an_interrupt_ends_a_file_at_the_next_batch)
 }
 END_TEST
 
+/* As a process does that gives up its right to open files in between. */
+START_TEST(files_that_are_open_need_no_path_any_more)
+{
+    struct source_fault fault = { 0 };
+    struct fw_packet packets[64];
+
+    build_packets(10);
+    const char *path = build_save(&builder, "gone.pcap");
+    struct source *source = source_prepare_files(&path, 1, NULL, 0, &fault);
+    ck_assert_ptr_nonnull(source);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert(source_begin(source, &fault));
+    ck_assert_int_eq(source_next(source, packets, 64), 10);
+    source_destroy(source);
+    clean_up();
+}
+END_TEST
+
+START_TEST(all_files_open_or_none_does)
+{
+    struct source_fault fault = { 0 };
+
+    build_packets(1);
+    const char *const paths[] = { build_save(&builder, "there.pcap"), "/nonexistent/b.pcap" };
+    ck_assert_ptr_null(source_prepare_files(paths, 2, NULL, 0, &fault));
+    ck_assert_str_eq(fault.text, "/nonexistent/b.pcap: no such file");
+    struct source *source = source_prepare_files(paths, 1, NULL, 0, &fault);
+    source_destroy(source); /* never looked into */
+    clean_up();
+}
+END_TEST
+
 START_TEST(so_many_packets_and_no_more)
 {
     static const uint64_t limits[] = { 1, 63, 64, 65, 999, 1000, 1001, 5000 };
@@ -340,6 +372,8 @@ int main(void)
         an_interrupt_ends_a_pipe_that_is_silent,
         an_interrupt_lets_what_a_pipe_holds_pass,
         an_interrupt_ends_a_file_at_the_next_batch,
+        files_that_are_open_need_no_path_any_more,
+        all_files_open_or_none_does,
         so_many_packets_and_no_more,
         very_many_files_are_read_together,
     };
