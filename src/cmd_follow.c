@@ -32,7 +32,9 @@ struct follow {
     struct source *source;
     struct progress progress;
     struct view_options view_options;
-    struct verification *verification; /* NULL: another command than verify */
+    struct verification *verification;  /* NULL: another command than verify */
+    struct stage *stage;                /* NULL: another command than top */
+    struct fw_tracker_options tracking; /* top: as the run has them */
     char command_line[TEXT_BYTES];
 };
 
@@ -174,7 +176,8 @@ static int open_source(struct follow *follow)
         .buffer_kib = options->buffer_kib,
         .link_type = options->link_type,
         .no_promiscuous = options->no_promiscuous,
-        .immediate = follow->surroundings->stdout_is_terminal && !options->quiet,
+        .immediate = follow->surroundings->stdout_is_terminal && !options->quiet &&
+                     follow->command->view != &view_top,
         .max_packets = options->max_packets,
     };
     struct source_fault fault = { 0 };
@@ -192,8 +195,8 @@ static int open_source(struct follow *follow)
 
 static const struct view_ops *choose_view(const struct follow *follow)
 {
-    if (follow->command->view == &view_diagnose)
-        return &view_diagnose;
+    if (follow->command->view == &view_diagnose || follow->command->view == &view_top)
+        return follow->command->view;
     if (follow->verification)
         return verification_view(follow->verification);
     switch (follow->options->format) {
@@ -356,7 +359,7 @@ static unsigned choose_threads(const struct follow *follow)
 
     if (follow->options->threads)
         return follow->options->threads;
-    if (follow->options->interface || follow->surroundings->processors < 2)
+    if (follow->options->interface || follow->stage || follow->surroundings->processors < 2)
         return 1;
     source_stats(follow->source, &stats);
     return stats.bytes_total && stats.bytes_total < SMALL_INPUT_BYTES ? 1 : 2;
@@ -402,11 +405,12 @@ static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
     const struct view_ops *view = choose_view(follow);
+    const bool is_top = follow->stage != NULL;
     struct run run = {
         .source = follow->source,
         .inputs = options->interface ? &options->interface : options->files,
         .input_count = options->interface ? 1 : options->file_count,
-        .live = options->interface != NULL,
+        .live = options->interface || is_top,
         .flush_each_batch = options->interface || options->line_buffered ||
                             follow->surroundings->stdout_is_terminal,
         .connections_only = follow->command->view == &view_table,
@@ -419,8 +423,10 @@ static int follow_packets(struct follow *follow)
         .view_options = &follow->view_options,
         .out = follow->out,
         .progress = &follow->progress,
-        .complain = tell,
-        .now = wall_clock,
+        .complain = is_top ? top_tell : tell,
+        .complain_context = follow->stage,
+        .now = is_top ? top_now : wall_clock,
+        .now_context = follow->stage,
     };
     struct run_result result;
     const fw_time started = wall_clock(NULL);
@@ -444,6 +450,19 @@ static int follow_packets(struct follow *follow)
     return exit_status(follow, &result);
 }
 
+static int open_stage(struct follow *follow)
+{
+    int status;
+
+    if (follow->command->view != &view_top)
+        return EXIT_DONE;
+    make_tracker_options(follow, &view_top, &follow->tracking);
+    status = top_open(follow->options, follow->surroundings, follow->view_options.color,
+                      &follow->tracking, &follow->source, &follow->stage);
+    follow->view_options.top = top_host_of(follow->stage);
+    return status;
+}
+
 int cmd_follow(const struct command *command, const struct options *options,
                const struct surroundings *surroundings, struct out *out)
 {
@@ -465,9 +484,12 @@ int cmd_follow(const struct command *command, const struct options *options,
     if (status == EXIT_DONE)
         status = open_source(&follow);
     if (status == EXIT_DONE)
+        status = open_stage(&follow);
+    if (status == EXIT_DONE)
         status = follow_packets(&follow);
 
     source_destroy(follow.source);
+    top_close(follow.stage);
     verification_close(follow.verification);
     resolver_destroy(follow.resolver);
     selection_destroy(follow.selection);
