@@ -81,10 +81,26 @@ static void ring_add(struct ring *ring, const struct fw_packet *packet, uint64_t
     ring->place = place + bytes;
 }
 
+/* Where it is if all frames were kept since, as they nearly always were. */
+static struct entry *guess(const struct ring *ring, uint64_t frame)
+{
+    const uint64_t newest =
+        ring->next > ring->oldest ? entry_at(ring, ring->next - 1)->packet.frame : 0;
+
+    if (frame > newest || newest - frame >= ring->next - ring->oldest)
+        return NULL;
+    struct entry *entry = entry_at(ring, ring->next - 1 - (newest - frame));
+    return entry->packet.frame == frame ? entry : NULL;
+}
+
 /* NULL: it has gone, or was never there. Only for a ring in order of frame. */
 static struct entry *ring_find(const struct ring *ring, uint64_t frame)
 {
     uint64_t low = ring->oldest, high = ring->next;
+    struct entry *guessed = guess(ring, frame);
+
+    if (guessed)
+        return guessed;
 
     while (low < high) {
         const uint64_t middle = low + (high - low) / 2;

@@ -102,7 +102,11 @@ struct piece {
     bool shown;
 };
 
-enum { TITLE_PIECES = 8, TITLE_RIGHT = 6 /* pieces from here on are at the right */ };
+enum {
+    TITLE_PIECES = 8,
+    TITLE_RANKS = 8,
+    TITLE_RIGHT = 6 /* pieces from here on are at the right */
+};
 
 static void set_piece(struct piece *piece, unsigned rank, enum text_style style, const char *text)
 {
@@ -170,21 +174,21 @@ static void set_title(struct piece pieces[TITLE_PIECES], const struct top_look *
     const struct top_list *list = look->list;
     char text[PIECE_BYTES / 4], when[48];
 
-    set_piece(&pieces[0], 7, TEXT_BOLD, "finwait top");
-    set_piece(&pieces[1], 5, TEXT_BOLD, look->input);
+    set_piece(&pieces[0], 8, TEXT_BOLD, "finwait top");
+    set_piece(&pieces[1], 6, TEXT_BOLD, look->input);
     if (look->width >= 60)
-        set_count(&pieces[2], 1, TEXT_PLAIN, list->connections, "connection", "connections");
+        set_count(&pieces[2], 2, TEXT_PLAIN, list->connections, "connection", "connections");
     else
-        set_count(&pieces[2], 1, TEXT_PLAIN, list->connections, "conn", "conns");
+        set_count(&pieces[2], 2, TEXT_PLAIN, list->connections, "conn", "conns");
     if (list->concerns[TOP_FAILED])
-        set_count(&pieces[3], 3, TEXT_RED, list->concerns[TOP_FAILED], "failed", "failed");
+        set_count(&pieces[3], 4, TEXT_RED, list->concerns[TOP_FAILED], "failed", "failed");
     if (list->concerns[TOP_STUCK])
-        set_count(&pieces[4], 2, TEXT_YELLOW, list->concerns[TOP_STUCK], "stuck", "stuck");
+        set_count(&pieces[4], 3, TEXT_YELLOW, list->concerns[TOP_STUCK], "stuck", "stuck");
     set_losses(&pieces[5], look);
     state_text(text, sizeof text, look);
-    set_piece(&pieces[6], 4, look->paused ? TEXT_BOLD : TEXT_PLAIN, text);
+    set_piece(&pieces[6], look->paused ? 1 : 5, look->paused ? TEXT_BOLD : TEXT_PLAIN, text);
     time_text(when, sizeof when, list->now, look->play && look->width >= 100);
-    set_piece(&pieces[7], 6, TEXT_PLAIN, when);
+    set_piece(&pieces[7], 7, TEXT_PLAIN, when);
 }
 
 static size_t piece_columns(const struct piece *piece)
@@ -199,7 +203,7 @@ static void write_title(struct out *out, const struct top_look *look)
     size_t used = 0, right = 0;
 
     set_title(pieces, look);
-    for (unsigned rank = 0; rank < TITLE_PIECES; rank++)
+    for (unsigned rank = 0; rank <= TITLE_RANKS; rank++)
         for (size_t i = 0; i < TITLE_PIECES; i++) {
             const size_t columns = piece_columns(&pieces[i]);
             if (pieces[i].rank != rank || used + columns > look->width + 2)
@@ -455,6 +459,7 @@ enum {
     LEAST_ADDRESS = 13,
     IPV4_ENDPOINT = 21, /* 255.255.255.255:65535 */
     LEAST_WHY = 20,
+    SHORT_WHY = 7, /* "refused" */
 };
 
 struct columns {
@@ -495,21 +500,47 @@ static size_t state_text_of(const struct top_look *look, const struct brief *bri
                     text);
 }
 
-/* A screen that changes four times a second shows no less than a tenth of one. */
+/* On a screen that changes four times a second a tenth of a second is the least. */
 static char *put_age(char *at, int64_t ns)
 {
     const int64_t tenth = FW_SECOND / 10;
 
-    return ns < tenth / 2
-               ? TEXT_LITERAL(at, "0.0 s")
-               : text_duration(at, ns < FW_SECOND ? (ns + tenth / 2) / tenth * tenth : ns);
+    if (ns >= FW_SECOND - tenth / 2)
+        return text_duration(at, ns);
+    at = TEXT_LITERAL(at, "0.");
+    at = digits_u64(at, ns > 0 ? (uint64_t)((ns + tenth / 2) / tenth) : 0);
+    return TEXT_LITERAL(at, " s");
+}
+
+static size_t words_text(const struct top_look *look, const struct top_row *row, char *text)
+{
+    struct fw_connection connection;
+
+    brief_connection(&row->brief, &connection);
+    return (size_t)(words_of_connection(text, &connection, look->list->now) - text);
+}
+
+/* Without what another column says, and nothing of a connection that is in use. */
+static size_t why_text(const struct top_look *look, const struct top_row *row, char *text)
+{
+    const int64_t silent_ns = stamp_since(look->list->now, row->brief.last_time);
+    size_t length = words_text(look, row, text);
+
+    if (top_concern_of(row, look->list->now) == TOP_OPEN && silent_ns < TOP_STUCK_NS)
+        return 0;
+    text[length] = '\0';
+    const char *more = strncmp(text, "for ", 4) == 0 ? strstr(text, ": ") : NULL;
+    if (more) {
+        length -= (size_t)(more + 2 - text);
+        memmove(text, more + 2, length);
+    }
+    return length;
 }
 
 static size_t cell_text(const struct top_look *look, const struct top_row *row, enum column column,
                         char *text)
 {
     const struct brief *brief = &row->brief;
-    struct fw_connection connection;
     char *at = text;
 
     switch (column) {
@@ -538,9 +569,7 @@ static size_t cell_text(const struct top_look *look, const struct top_row *row, 
         at = digits_u64(at, brief->identity.id);
         break;
     case COLUMN_WHY:
-        brief_connection(brief, &connection);
-        at = words_of_connection(at, &connection, look->list->now);
-        break;
+        return why_text(look, row, text);
     case COLUMN_COUNT:
         break;
     }
@@ -636,7 +665,7 @@ static struct columns arrange(const struct top_look *look)
         grant(&columns, COLUMN_CONN, CONN_WIDTH, &left);
     if (figures && grant(&columns, COLUMN_UP, BYTES_WIDTH, &left))
         grant(&columns, COLUMN_DOWN, BYTES_WIDTH, &left);
-    if (left >= LEAST_WHY + 2)
+    if (left >= SHORT_WHY + 2)
         grant(&columns, COLUMN_WHY, left - 2, &left);
     return columns;
 }
@@ -795,7 +824,7 @@ static void write_detail(struct out *out, const struct top_look *look)
             look->side == FW_CLIENT ? row->brief.client_state : row->brief.server_state);
         put(&line, TEXT_BOLD, text, cell_text(look, row, COLUMN_CONN, text));
         pad_to(&line, line.columns + 2);
-        put(&line, looks[concern].style, text, cell_text(look, row, COLUMN_WHY, text));
+        put(&line, looks[concern].style, text, words_text(look, row, text));
         char *at = TEXT_LITERAL(text, "   ");
         at = text_bytes(at, row->brief.bytes[FW_CLIENT]);
         at = TEXT_LITERAL(at, " up, ");

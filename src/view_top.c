@@ -44,6 +44,7 @@ struct view {
     struct out drawing; /* the screen as text */
     struct top_widths widths;
     fw_time now;
+    struct top_losses losses; /* when the list was made */
     bool done;
 
     /* the list */
@@ -135,7 +136,7 @@ static struct top_look look_of(struct view *view)
         .paused = host->play ? host->play->paused : view->paused,
         .filter = *view->filter ? view->filter : NULL,
         .matching = !view->matched,
-        .losses = host->losses(host->context),
+        .losses = view->losses,
         .evicted = counts.evicted_closed + counts.evicted_half_open + counts.evicted_idle,
         .message = *view->message ? view->message : NULL,
         .typed = view->typing ? view->typed : NULL,
@@ -205,6 +206,7 @@ static void refresh(struct view *view)
         .now = view->now,
     };
 
+    view->losses = view->host->losses(view->host->context);
     if (*view->filter)
         view->matched = top_model_match(view->model, view->options->tracker, MATCH_AT_ONCE);
     if (top_model_list(view->model, &ask, &view->list) < 0 || top_model_is_short(view->model))
@@ -980,8 +982,12 @@ static void on_end(void *context, const struct fw_connection *connection)
 
 static void finish(struct view *view, const struct summary *summary)
 {
+    struct summary shown = *summary;
+
     give_back(view);
-    summary_print(view->out, view->options, summary, true);
+    if (view->done) /* nobody need be told who pressed q */
+        shown.why_ended = NULL;
+    summary_print(view->out, view->options, &shown, true);
 }
 
 static void destroy(struct view *view)
