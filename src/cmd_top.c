@@ -317,6 +317,7 @@ int top_open(const struct options *options, const struct surroundings *surroundi
         .source = *source,
         .kept = stage->host.kept,
         .play = stage->host.play,
+        .pipe = options->file_count == 1 && strcmp(options->files[0], "-") == 0 ? STDIN_FILENO : -1,
         .context = stage,
         .clock = monotonic,
         .wait = wait_for_key,

@@ -1,5 +1,6 @@
 #include "play.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 enum { BATCH = 256 };
@@ -30,7 +31,16 @@ static void pass_time(struct playing *playing)
     play->now += passed < (double)(left / 2) ? (int64_t)passed : left / 2;
 }
 
-/* Has packets at hand, or the input has ended. */
+/* A pipe that says nothing does not stop the screen: its source is asked when it has something, or
+ * lent as many packets as we took, and may have more. */
+static bool would_wait(const struct playing *playing)
+{
+    struct pollfd fd = { .fd = playing->options.pipe, .events = POLLIN };
+
+    return playing->options.pipe >= 0 && playing->count < BATCH && poll(&fd, 1, 0) == 0;
+}
+
+/* Has packets at hand; else the input has ended, or has none at the moment. */
 static bool fetch(struct playing *playing)
 {
     struct top_play *play = playing->options.play;
@@ -39,6 +49,8 @@ static bool fetch(struct playing *playing)
         return false;
     if (playing->next < playing->count)
         return true;
+    if (would_wait(playing))
+        return false;
     playing->next = 0;
     playing->count = source_next(playing->options.source, playing->packets, BATCH);
     if (playing->count <= 0) {
@@ -152,5 +164,6 @@ struct source *play_create(const struct play_options *options)
     }
     playing->source.ops = &play_ops;
     playing->options = *options;
+    playing->count = playing->next = BATCH; /* what was read when it was opened is there */
     return &playing->source;
 }

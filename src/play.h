@@ -13,6 +13,7 @@ struct play_options {
     struct source *source; /* taken */
     struct kept *kept;     /* lent */
     struct top_play *play; /* lent; NULL: live */
+    int pipe;              /* what the source reads, if that may make it wait; -1: nothing */
     void *context;
     int64_t (*clock)(void *context);
     /* Waits so long, or until a key is pressed. */

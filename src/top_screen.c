@@ -130,6 +130,26 @@ static FILE *stream_of(int fd, const char *mode)
     return stream;
 }
 
+/* Terminals send these whatever TERM says. */
+static void know_keys(void)
+{
+    static const struct {
+        const char *sent;
+        int key;
+    } rows[] = {
+        { "\033[A", KEY_UP },     { "\033OA", KEY_UP },    { "\033[B", KEY_DOWN },
+        { "\033OB", KEY_DOWN },   { "\033[C", KEY_RIGHT }, { "\033OC", KEY_RIGHT },
+        { "\033[D", KEY_LEFT },   { "\033OD", KEY_LEFT },  { "\033[H", KEY_HOME },
+        { "\033OH", KEY_HOME },   { "\033[1~", KEY_HOME }, { "\033[F", KEY_END },
+        { "\033OF", KEY_END },    { "\033[4~", KEY_END },  { "\033[5~", KEY_PPAGE },
+        { "\033[6~", KEY_NPAGE },
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (key_defined(rows[i].sent) <= 0)
+            define_key(rows[i].sent, rows[i].key);
+}
+
 static bool take_over(struct top_screen *screen, int out)
 {
     if (tcgetattr(out, &before) == 0)
@@ -143,6 +163,7 @@ static bool take_over(struct top_screen *screen, int out)
     nonl();
     set_escdelay(ESCAPE_WAIT_MS);
     keypad(stdscr, TRUE);
+    know_keys();
     nodelay(stdscr, TRUE);
     intrflush(stdscr, FALSE);
     curs_set(0);

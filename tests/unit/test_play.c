@@ -67,6 +67,7 @@ static void start(double speed, bool live)
         .source = &inner,
         .kept = kept,
         .play = live ? NULL : &play,
+        .pipe = -1,
         .clock = now,
         .wait = wait,
     });
