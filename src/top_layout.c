@@ -784,15 +784,6 @@ static bool has_detail(const struct top_look *look)
     return look->height >= 10;
 }
 
-static const char *line_of(enum fw_state state)
-{
-    const struct explanation *row = explanations;
-
-    while (row->line && row->state != state)
-        row++;
-    return row->line;
-}
-
 /* What is wrong with the filter that is typed, or what may be done. */
 static void put_advice(struct line *line, const struct top_look *look)
 {
@@ -831,11 +822,11 @@ static void write_detail(struct out *out, const struct top_look *look)
         at = text_bytes(at, row->brief.bytes[FW_SERVER]);
         at = TEXT_LITERAL(at, " down");
         put(&line, TEXT_PLAIN, text, (size_t)(at - text));
-        if (line_of(state)) {
+        if (explain_line(state)) {
             at = TEXT_LITERAL(text, "   ");
             at = text_put(at, fw_side_name(look->side));
             at = TEXT_LITERAL(at, ": ");
-            at = text_put(at, line_of(state));
+            at = text_put(at, explain_line(state));
             put(&line, TEXT_DIM, text, (size_t)(at - text));
         }
     }
