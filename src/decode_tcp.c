@@ -92,6 +92,36 @@ static void decode_options(struct fw_segment *segment, struct bytes options)
     }
 }
 
+/* Nothing but timestamps, as most segments have them; or what the SYNs of Linux carry. False: look
+ * at one after the other. */
+static bool decode_usual_options(struct fw_segment *segment, const uint8_t *options, uint32_t count)
+{
+    enum {
+        NOP_NOP_TIMESTAMPS = 0x0101080a,
+        MSS = 0x0204,
+        SACK_PERMITTED_TIMESTAMPS = 0x0402080a,
+        NOP_WINDOW_SCALE = 0x010303
+    };
+    if (count == 12 && load_be32(options) == NOP_NOP_TIMESTAMPS) {
+        segment->options = FW_OPT_TIMESTAMPS;
+        segment->ts_val = load_be32(options + 4);
+        segment->ts_ecr = load_be32(options + 8);
+        return true;
+    }
+    if (count == 20 && load_be16(options) == MSS &&
+        load_be32(options + 4) == SACK_PERMITTED_TIMESTAMPS &&
+        load_be32(options + 16) >> 8 == NOP_WINDOW_SCALE) {
+        segment->options =
+            FW_OPT_MSS | FW_OPT_SACK_PERMITTED | FW_OPT_TIMESTAMPS | FW_OPT_WINDOW_SCALE;
+        segment->mss = load_be16(options + 2);
+        segment->ts_val = load_be32(options + 8);
+        segment->ts_ecr = load_be32(options + 12);
+        segment->window_scale = at_most(options[19], 14);
+        return true;
+    }
+    return false;
+}
+
 /* `tcp` is the segment from its header on. */
 static enum fw_checksum verify_checksum(const struct decoder *decoder, struct bytes tcp,
                                         uint32_t sent_bytes)
@@ -108,7 +138,6 @@ static enum fw_checksum verify_checksum(const struct decoder *decoder, struct by
 
 enum layer decode_tcp(struct decoder *decoder)
 {
-    static const uint32_t nop_nop_timestamps = 0x0101080a; /* most segments carry nothing else */
     struct fw_segment *segment = decoder->segment;
     const struct bytes tcp = decoder->captured;
     const uint32_t sent_bytes = decoder->sent_bytes;
@@ -145,14 +174,9 @@ enum layer decode_tcp(struct decoder *decoder)
     if (header_bytes > 20) {
         struct bytes options = decoder->captured;
         bytes_limit(&options, header_bytes - 20);
-        if (header_bytes == 32 && bytes_left(&options) == 12 &&
-            load_be32(options.at) == nop_nop_timestamps) {
-            segment->options = FW_OPT_TIMESTAMPS;
-            segment->ts_val = load_be32(options.at + 4);
-            segment->ts_ecr = load_be32(options.at + 8);
-        } else {
+        if (bytes_left(&options) != header_bytes - 20 ||
+            !decode_usual_options(segment, options.at, header_bytes - 20))
             decode_options(segment, options);
-        }
     }
     if (decoder->verify_checksums)
         segment->checksum = (uint8_t)verify_checksum(decoder, tcp, sent_bytes);

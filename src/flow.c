@@ -623,6 +623,22 @@ static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
     return flow->hh.tbl != NULL;
 }
 
+/* Puts an entry whose content is there into the table; without memory, or without content, gives
+ * both back. */
+static struct flow *add_entry(struct flow_table *table, struct flow *flow, unsigned hash,
+                              fw_time now)
+{
+    if (flow->form == FLOW_EMPTY || !hash_add(table, flow, hash)) {
+        release_content(table, flow);
+        pool_give(pool_of(table, flow), flow);
+        return NULL;
+    }
+    table->count++;
+    table->adds++;
+    link_newest(table, flow, FLOW_OPEN, now);
+    return flow;
+}
+
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
                       fw_time now)
 {
@@ -632,17 +648,23 @@ struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsi
         return NULL;
     table->refused = FLOW_NO_BODY;
     flow->body = take_body(table);
-    if (flow->body)
-        flow->form = FLOW_WHOLE;
-    if (!flow->body || !hash_add(table, flow, hash)) {
-        release_content(table, flow);
-        pool_give(pool_of(table, flow), flow);
+    flow->form = flow->body ? FLOW_WHOLE : FLOW_EMPTY;
+    return add_entry(table, flow, hash, now);
+}
+
+struct flow *flow_add_syn(struct flow_table *table, const struct flow_key *key, unsigned hash,
+                          fw_time now, const struct flow_syn *syn)
+{
+    struct flow *flow = take_entry(table, key);
+    table->refused = FLOW_NO_ENTRY;
+    if (!flow)
         return NULL;
-    }
-    table->count++;
-    table->adds++;
-    link_newest(table, flow, FLOW_OPEN, now);
-    return flow;
+    flow->syn = pool_take(&table->syns);
+    flow->form = flow->syn ? FLOW_LONE_SYN : FLOW_EMPTY;
+    flow->packed_bytes = sizeof(*flow->syn);
+    if (flow->syn)
+        *flow->syn = *syn;
+    return add_entry(table, flow, hash, now);
 }
 
 enum flow_refusal flow_refused(const struct flow_table *table)
@@ -703,18 +725,6 @@ int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *sy
     flow->body = body;
     flow->form = FLOW_WHOLE;
     return 0;
-}
-
-void flow_reduce(struct flow_table *table, struct flow *flow, const struct flow_syn *syn)
-{
-    struct flow_syn *kept = pool_take(&table->syns);
-    if (!kept)
-        return;
-    *kept = *syn;
-    release_body(table, flow->body);
-    flow->syn = kept;
-    flow->form = FLOW_LONE_SYN;
-    flow->packed_bytes = sizeof(*kept);
 }
 
 void flow_fold(struct flow_table *table, struct flow *flow)

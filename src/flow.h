@@ -157,8 +157,12 @@ uint64_t flow_removes(const struct flow_table *table);
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
                       fw_time now);
 
-/* Why flow_add() or flow_expand() could not. Short of an entry or a body, there is one again if
- * others go. */
+/* The same, with a SYN in place of a body. */
+struct flow *flow_add_syn(struct flow_table *table, const struct flow_key *key, unsigned hash,
+                          fw_time now, const struct flow_syn *syn);
+
+/* Why flow_add(), flow_add_syn() or flow_expand() could not. Short of an entry or a body, there is
+ * one again if others go. */
 enum flow_refusal { FLOW_NO_MEMORY, FLOW_NO_ENTRY, FLOW_NO_BODY };
 enum flow_refusal flow_refused(const struct flow_table *table);
 
@@ -173,8 +177,7 @@ void flow_clear(struct flow_table *table);
  * the lone SYN, copied to *syn. Returns 0 or -ENOMEM. */
 int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn);
 
-/* Keeps a SYN in place of the body, or the body packed; without memory the body stays. */
-void flow_reduce(struct flow_table *table, struct flow *flow, const struct flow_syn *syn);
+/* Keeps the body packed; without memory it stays. */
 void flow_fold(struct flow_table *table, struct flow *flow);
 
 uint64_t flow_id(const struct flow *flow);

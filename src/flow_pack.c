@@ -4,8 +4,8 @@
  * Most fields of a body follow from others, or nearly: the peer's RCV.NXT from one's own SND.NXT,
  * one time from another. So each is written as its difference from what is expected of it. Of the
  * 32-bit words of the image that this gives only those are there in which it differs from a usual
- * one: a bit for each word, then for every four of those a byte with their lengths (2 bits each)
- * and their bytes.
+ * one: a bit for each word, then a byte for every four of those with their lengths (2 bits each),
+ * then their bytes.
  */
 #include "flow.h"
 
@@ -18,7 +18,6 @@ enum {
     MASKS = (IMAGE_WORDS + 63) / 64,
     ID_BYTES = 6,
 };
-_Static_assert(IMAGE_WORDS % 2 == 0, "words are looked at in pairs");
 _Static_assert(FLOW_PACKED_MOST == ID_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
                "FLOW_PACKED_MOST is not the most");
 
@@ -149,46 +148,63 @@ static uint32_t word_of(const struct flow_body *image, size_t at)
     return word;
 }
 
-static uint64_t two_words_of(const struct flow_body *image, size_t at)
+/* The words in which an image differs from the usual one, as bits. Compilers make it of whole
+ * vectors: a byte for each word first, then eight of those to a byte. */
+static void find_unusual(const struct flow_body *image, uint64_t masks[MASKS])
 {
-    uint64_t words;
-    memcpy(&words, (const uint8_t *)image + IMAGE_START + 4 * at, sizeof(words));
-    return words;
+    uint8_t differs[64 * MASKS] = { 0 };
+    uint32_t words[IMAGE_WORDS], expected[IMAGE_WORDS];
+    memcpy(words, (const uint8_t *)image + IMAGE_START, sizeof(words));
+    memcpy(expected, (const uint8_t *)&usual + IMAGE_START, sizeof(expected));
+    for (size_t i = 0; i < IMAGE_WORDS; i++)
+        differs[i] = words[i] != expected[i];
+    for (size_t i = 0; i < MASKS; i++) {
+        masks[i] = 0;
+        for (size_t eight = 0; eight < 8; eight++) {
+            uint64_t bytes;
+            memcpy(&bytes, differs + 64 * i + 8 * eight, sizeof(bytes));
+            masks[i] |= le64toh(bytes) * UINT64_C(0x0102040810204080) >> 56 << 8 * eight;
+        }
+    }
+}
+
+/* Bytes of the lengths of all words that are there. */
+static size_t lengths_bytes(const uint64_t masks[MASKS])
+{
+    int count = 0;
+    for (size_t i = 0; i < MASKS; i++)
+        count += __builtin_popcountll(masks[i]);
+    return ((size_t)count + 3) / 4;
 }
 
 size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
 {
     struct flow_body image;
+    uint64_t masks[MASKS], lengths[2 * MASKS] = { 0 };
     relate(body, &image);
+    find_unusual(&image, masks);
 
-    uint64_t masks[MASKS] = { 0 };
-    uint8_t *at = to + ID_BYTES + sizeof(masks), *lengths = at++;
-    unsigned four_lengths = 0, shift = 0;
-    for (size_t pair = 0; pair < IMAGE_WORDS; pair += 2) {
-        if (two_words_of(&image, pair) == two_words_of(&usual, pair))
-            continue;
-        for (size_t i = pair; i < pair + 2; i++) {
-            const uint32_t word = word_of(&image, i) ^ word_of(&usual, i);
-            if (word == 0)
-                continue;
-            masks[i / 64] |= UINT64_C(1) << i % 64;
-            if (shift == 8) {
-                *lengths = (uint8_t)four_lengths;
-                lengths = at++;
-                four_lengths = shift = 0;
-            }
+    const size_t lengths_count = lengths_bytes(masks);
+    uint8_t *at = to + ID_BYTES + sizeof(masks) + lengths_count;
+    unsigned bit = 0;
+    for (size_t i = 0; i < MASKS; i++) {
+        for (uint64_t mask = masks[i]; mask; mask &= mask - 1) {
+            const size_t place = 64 * i + (size_t)__builtin_ctzll(mask);
+            const uint32_t word = word_of(&image, place) ^ word_of(&usual, place);
             const unsigned more_bytes = (31u - (unsigned)__builtin_clz(word)) / 8;
-            four_lengths |= more_bytes << shift;
-            shift += 2;
             const uint32_t in_order = htole32(word);
             memcpy(at, &in_order, sizeof(in_order)); /* all of it: the next goes over the zeros */
             at += 1 + more_bytes;
+            lengths[bit / 64] |= (uint64_t)more_bytes << bit % 64;
+            bit += 2;
         }
     }
-    *lengths = (uint8_t)four_lengths;
     const uint64_t id = htole64(body->id);
+    for (size_t i = 0; i < 2 * MASKS; i++)
+        lengths[i] = htole64(lengths[i]);
     memcpy(to, &id, ID_BYTES);
     memcpy(to + ID_BYTES, masks, sizeof(masks));
+    memcpy(to + ID_BYTES + sizeof(masks), lengths, lengths_count);
     return (size_t)(at - to);
 }
 
@@ -205,22 +221,24 @@ void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
     uint64_t masks[MASKS];
     memcpy(padded, from, bytes);
     memcpy(masks, padded + ID_BYTES, sizeof(masks));
-    memcpy((uint8_t *)body + IMAGE_START, (const uint8_t *)&usual + IMAGE_START, 4 * IMAGE_WORDS);
-    const uint8_t *at = padded + ID_BYTES + sizeof(masks);
-    unsigned lengths = 0;
-    size_t count = 0;
+    uint8_t *const image = (uint8_t *)body + IMAGE_START;
+    memcpy(image, (const uint8_t *)&usual + IMAGE_START, 4 * IMAGE_WORDS);
+    const size_t lengths_count = lengths_bytes(masks);
+    uint64_t lengths[2 * MASKS] = { 0 };
+    memcpy(lengths, padded + ID_BYTES + sizeof(masks), lengths_count);
+    const uint8_t *at = padded + ID_BYTES + sizeof(masks) + lengths_count;
+    unsigned bit = 0;
     for (size_t i = 0; i < MASKS; i++) {
         for (uint64_t mask = masks[i]; mask; mask &= mask - 1) {
-            if (count++ % 4 == 0)
-                lengths = *at++;
-            const size_t place = 64 * i + (size_t)__builtin_ctzll(mask);
-            const unsigned more_bytes = lengths & 3;
-            uint32_t word;
-            memcpy(&word, at, sizeof(word));
-            word = word_of(body, place) ^ (le32toh(word) & UINT32_MAX >> (24 - 8 * more_bytes));
-            memcpy((uint8_t *)body + IMAGE_START + 4 * place, &word, sizeof(word));
+            uint8_t *const place = image + 4 * (64 * i + (size_t)__builtin_ctzll(mask));
+            const unsigned more_bytes = le64toh(lengths[bit / 64]) >> bit % 64 & 3;
+            uint32_t word, unusual;
+            memcpy(&unusual, at, sizeof(unusual));
+            memcpy(&word, place, sizeof(word));
+            word ^= le32toh(unusual) & UINT32_MAX >> (24 - 8 * more_bytes);
+            memcpy(place, &word, sizeof(word));
             at += 1 + more_bytes;
-            lengths >>= 2;
+            bit += 2;
         }
     }
     restore(body);

@@ -11,6 +11,7 @@ enum { RING = 8 };
 
 struct pipeline {
     struct source *source;
+    const struct fw_tracker *tracker;
     size_t batch_packets;
     bool verify_checksums;
     bool live;
@@ -37,6 +38,7 @@ static void reset(struct batch *batch)
 {
     *batch = (struct batch){
         .segments = batch->segments,
+        .lookups = batch->lookups,
         .faults = batch->faults,
         .links = batch->links,
     };
@@ -153,6 +155,9 @@ static void fill(struct pipeline *pipeline, struct batch *batch)
         batch->end = fill_some(pipeline, batch);
     while (pipeline->fills_up && batch->end == BATCH_MORE &&
            batch->packets < pipeline->batch_packets);
+    if (pipeline->tracker)
+        fw_tracker_prepare(pipeline->tracker, batch->segments, batch->segment_count,
+                           batch->lookups);
     if (!pipeline->live)
         source_stats(pipeline->source, &batch->stats);
 }
@@ -201,7 +206,7 @@ static void *fill_ring(void *context)
     return NULL;
 }
 
-static const struct batch *take_from_ring(struct pipeline *pipeline)
+static struct batch *take_from_ring(struct pipeline *pipeline)
 {
     pthread_mutex_lock(&pipeline->mutex);
     if (pipeline->lent) {
@@ -211,7 +216,7 @@ static const struct batch *take_from_ring(struct pipeline *pipeline)
     }
     while (pipeline->filled == pipeline->taken)
         pthread_cond_wait(&pipeline->has_batches, &pipeline->mutex);
-    const struct batch *batch = &pipeline->ring[pipeline->taken % RING];
+    struct batch *batch = &pipeline->ring[pipeline->taken % RING];
     pthread_mutex_unlock(&pipeline->mutex);
     pipeline->lent = true;
     return batch;
@@ -257,7 +262,8 @@ static bool allocate(struct pipeline *pipeline)
     pipeline->packets = calloc(count, sizeof *pipeline->packets);
     for (size_t i = 0; i < pipeline->ring_size; i++) {
         pipeline->ring[i].segments = calloc(count, sizeof *pipeline->ring[i].segments);
-        if (!pipeline->ring[i].segments)
+        pipeline->ring[i].lookups = calloc(count, sizeof *pipeline->ring[i].lookups);
+        if (!pipeline->ring[i].segments || !pipeline->ring[i].lookups)
             return false;
     }
     return pipeline->packets;
@@ -271,6 +277,7 @@ struct pipeline *pipeline_create(const struct pipeline_options *options)
     if (!pipeline)
         return NULL;
     pipeline->source = options->source;
+    pipeline->tracker = options->tracker;
     pipeline->batch_packets = options->batch_packets ? options->batch_packets : PIPELINE_BATCH;
     pipeline->verify_checksums = options->verify_checksums;
     pipeline->live = options->live;
@@ -295,6 +302,7 @@ void pipeline_destroy(struct pipeline *pipeline)
         stop_thread(pipeline);
     for (size_t i = 0; i < pipeline->ring_size; i++) {
         free(pipeline->ring[i].segments);
+        free(pipeline->ring[i].lookups);
         free(pipeline->ring[i].faults);
         free(pipeline->ring[i].links);
     }
@@ -307,7 +315,7 @@ unsigned pipeline_threads(const struct pipeline *pipeline)
     return pipeline->threaded ? 2 : 1;
 }
 
-const struct batch *pipeline_next(struct pipeline *pipeline)
+struct batch *pipeline_next(struct pipeline *pipeline)
 {
     if (pipeline->threaded)
         return take_from_ring(pipeline);

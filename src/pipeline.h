@@ -22,7 +22,8 @@ struct pipeline_options {
     size_t batch_packets;  /* at most, in a batch; 0: PIPELINE_BATCH */
     unsigned threads;      /* 2: one reads and decodes; below: the caller does */
     bool verify_checksums;
-    bool live; /* a batch is what there is at the moment */
+    bool live;                        /* a batch is what there is at the moment */
+    const struct fw_tracker *tracker; /* that segments are prepared for, lent; NULL: none */
 };
 
 /* A fault of the source, found before the segment with this index in the batch. */
@@ -47,6 +48,7 @@ enum batch_end {
 
 struct batch {
     struct fw_segment *segments;
+    struct fw_lookup *lookups; /* of each segment: fw_tracker_feed_prepared() */
     size_t segment_count;
     struct batch_fault *faults;
     size_t fault_count;
@@ -76,6 +78,6 @@ unsigned pipeline_threads(const struct pipeline *pipeline);
 
 /* Lends the next batch until the next call, which is not made after BATCH_LAST or BATCH_NO_MEMORY.
  * Packets that were decoded before an end come with it. */
-const struct batch *pipeline_next(struct pipeline *pipeline);
+struct batch *pipeline_next(struct pipeline *pipeline);
 
 #endif

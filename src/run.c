@@ -204,8 +204,14 @@ static void tell_fault(struct loop *loop, const struct source_fault *fault)
     loop->result->partial |= fault->kind == SOURCE_FAULT_PARTIAL;
 }
 
+static int feed(struct loop *loop, struct batch *batch, size_t from, size_t to)
+{
+    return fw_tracker_feed_prepared(loop->tracker, batch->segments + from, batch->lookups + from,
+                                    to - from);
+}
+
 /* Segments and faults in the order in which the source had them. */
-static int take_batch(struct loop *loop, const struct batch *batch)
+static int take_batch(struct loop *loop, struct batch *batch)
 {
     size_t fed = 0;
     int error = tally_batch(loop, batch);
@@ -214,12 +220,12 @@ static int take_batch(struct loop *loop, const struct batch *batch)
     for (size_t i = 0; error == 0 && i < batch->fault_count; i++) {
         const struct batch_fault *fault = &batch->faults[i];
 
-        error = fw_tracker_feed(loop->tracker, batch->segments + fed, fault->before - fed);
+        error = feed(loop, batch, fed, fault->before);
         fed = fault->before;
         tell_fault(loop, &fault->fault);
     }
     if (error == 0)
-        error = fw_tracker_feed(loop->tracker, batch->segments + fed, batch->segment_count - fed);
+        error = feed(loop, batch, fed, batch->segment_count);
     return batch->end == BATCH_NO_MEMORY ? -ENOMEM : error;
 }
 
@@ -414,7 +420,7 @@ static int pull(struct loop *loop)
     int error = 0;
 
     while (end != BATCH_LAST && !interrupted && !run->out->closed && !run->out->error) {
-        const struct batch *batch = pipeline_next(loop->pipeline);
+        struct batch *batch = pipeline_next(loop->pipeline);
 
         end = batch->end;
         error = take_batch(loop, batch);
@@ -434,7 +440,7 @@ static int pull(struct loop *loop)
     /* Interrupted: what the kernel and the pipeline have already is still ours; then the source
      * says that it has ended. */
     while (error == 0 && interrupted && end != BATCH_LAST && !run->out->closed) {
-        const struct batch *batch = pipeline_next(loop->pipeline);
+        struct batch *batch = pipeline_next(loop->pipeline);
 
         end = batch->end;
         error = take_batch(loop, batch);
@@ -617,7 +623,7 @@ static void end_time(struct loop *loop)
 int run_loop(const struct run *run, struct run_result *result)
 {
     struct loop loop = { .run = run, .result = result };
-    const struct pipeline_options pipeline = {
+    struct pipeline_options pipeline = {
         .source = run->source,
         .batch_packets = run->batch_packets,
         .threads = run->threads,
@@ -630,8 +636,9 @@ int run_loop(const struct run *run, struct run_result *result)
     *result = (struct run_result){ .summary = { .first_time = 0, .last_time = -1 } };
     loop.tracker = fw_tracker_create(&run->tracker, &hooks, &loop);
     run->view_options->tracker = loop.tracker;
-    loop.pipeline = pipeline_create(&pipeline);
-    error = loop.tracker && loop.pipeline ? 0 : -ENOMEM;
+    pipeline.tracker = loop.tracker;
+    loop.pipeline = loop.tracker ? pipeline_create(&pipeline) : NULL;
+    error = loop.pipeline ? 0 : -ENOMEM;
     if (error == 0 && !run->every_ns)
         error = make_view(&loop);
     if (error == 0)

@@ -30,16 +30,29 @@ void tcp_init(struct tcp_connection *connection, const struct fw_segment *first)
         connection->open = FW_OPEN_MIDSTREAM;
 }
 
-/* Nothing was seen before this SYN, and nothing can be odd about it. */
-static bool is_first_syn(const struct step *step)
+void tcp_begin(struct tcp_connection *connection, const struct fw_segment *syn)
 {
-    return (step->segment->flags & (FW_SYN | FW_ACK | FW_FIN | FW_RST)) == FW_SYN &&
-           step->sender->facts == 0 && step->receiver->facts == 0 &&
-           step->sender->last_time == INT64_MIN;
+    struct tcp_end *client = &connection->end[FW_CLIENT];
+    tcp_init(connection, syn);
+    connection->syn_time = connection->first_syn_time = syn->time;
+    client->iss = syn->seq;
+    client->nxt = syn->seq + 1;
+    client->state = FW_SYN_SENT;
+    client->proved = 1 << SND_SYN;
+    client->path = FW_SYN_SENT;
+    client->path_length = 1;
+    client->since = syn->time;
+    client->packets = client->syns = 1;
+    client->window = syn->window_raw;
+    client->facts = END_SEEN | END_HAS_ISS | END_HAS_NXT;
+    tcp_remember_syn_options(client, syn);
+    tcp_remember_timestamps(client, &connection->end[FW_SERVER], syn);
+    tcp_remember_segment(client, syn);
 }
 
-void tcp_step(struct tcp_connection *connection, enum fw_side from,
-              const struct fw_segment *segment, struct tcp_result *result)
+/* `shortcuts`: what most segments are is taken in one look. */
+static inline void take(struct tcp_connection *connection, enum fw_side from,
+                        const struct fw_segment *segment, struct tcp_result *result, bool shortcuts)
 {
     struct step step = {
         .connection = connection,
@@ -56,15 +69,9 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     tcp_count_segment(step.sender, segment);
     if (segment->time > connection->last_time)
         connection->last_time = segment->time;
-    if (is_first_syn(&step)) {
-        tcp_take_syn(&step);
-        tcp_remember_timestamps(step.sender, step.receiver, segment);
-        step.sender->facts |= END_SEEN;
+    if (shortcuts && tcp_take_usual(&step)) {
         tcp_remember_segment(step.sender, segment);
-        return;
-    }
-    if (tcp_take_ordinary(&step)) {
-        tcp_remember_segment(step.sender, segment);
+        tcp_note_established(&step);
         return;
     }
     if (tcp_is_duplicate(step.sender, segment)) {
@@ -92,6 +99,18 @@ void tcp_step(struct tcp_connection *connection, enum fw_side from,
     step.sender->facts |= END_SEEN;
     tcp_remember_segment(step.sender, segment);
     tcp_note_established(&step);
+}
+
+void tcp_step(struct tcp_connection *connection, enum fw_side from,
+              const struct fw_segment *segment, struct tcp_result *result)
+{
+    take(connection, from, segment, result, true);
+}
+
+void tcp_step_at_length(struct tcp_connection *connection, enum fw_side from,
+                        const struct fw_segment *segment, struct tcp_result *result)
+{
+    take(connection, from, segment, result, false);
 }
 
 /* A stack's own SYN carries on its timestamp clock, if the connection had one (Linux offsets it by

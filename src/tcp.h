@@ -190,6 +190,17 @@ void tcp_init(struct tcp_connection *connection, const struct fw_segment *first)
 /* The role of the sender of a connection's first segment, by SYN, SYN+ACK, or lower port. */
 enum fw_side tcp_first_role(const struct fw_segment *first, enum fw_dir_by *dir_by);
 
+/* A SYN that nothing else can be said of: no data, no ACK number, nothing but a SYN. */
+static inline bool tcp_is_plain_syn(const struct fw_segment *segment)
+{
+    return (segment->flags & (FW_SYN | FW_ACK | FW_FIN | FW_RST)) == FW_SYN &&
+           segment->payload_bytes == 0 && segment->ack == 0;
+}
+
+/* What tcp_init() and tcp_step() make of a plain SYN, in a quarter of the time: floods are of
+ * these. */
+void tcp_begin(struct tcp_connection *connection, const struct fw_segment *syn);
+
 /* Takes one segment sent by `from`. */
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
               const struct fw_segment *segment, struct tcp_result *result);

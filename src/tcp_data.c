@@ -404,41 +404,62 @@ void tcp_take_segment(struct step *step)
     tcp_remember_timestamps(sender, receiver, segment);
 }
 
+/* Nothing about this end is odd, doubted or held back. */
 static bool is_plain(const struct tcp_end *end)
 {
-    const unsigned heard = END_SEEN | END_HAS_NXT | END_HAS_RCV;
-    const unsigned harmless =
-        heard | END_HAS_ISS | END_HAS_TS | END_SYN_OPTIONS | END_SCALES | END_INFERRED;
-    return end->state == FW_ESTABLISHED && (end->facts & heard) == heard &&
-           (end->facts & ~harmless) == 0;
+    const unsigned heard = END_SEEN | END_HAS_NXT;
+    const unsigned harmless = heard | END_HAS_RCV | END_HAS_ISS | END_HAS_TS | END_SYN_OPTIONS |
+                              END_SCALES | END_INFERRED | END_ACKED_FIN | END_FIN_KEPT;
+    return (end->facts & heard) == heard && (end->facts & ~harmless) == 0;
 }
 
-bool tcp_take_ordinary(struct step *step)
+/* Between two ends that are through the handshake, or whose ACK ends it. */
+static bool is_between_open_ends(const struct step *step)
+{
+    const struct tcp_end *sender = step->sender, *receiver = step->receiver;
+    if (sender->state == FW_SYN_SENT)
+        return receiver->state == FW_SYN_RECEIVED && step->segment->ack == receiver->nxt &&
+               has(receiver, END_HAS_ISS) && !(step->segment->flags & FW_FIN);
+    return sender->state >= FW_ESTABLISHED && receiver->state >= FW_ESTABLISHED &&
+           has(sender, END_HAS_RCV);
+}
+
+/* A duplicate, or a duplicate ACK. */
+static bool looks_like_last(const struct tcp_end *sender, const struct fw_segment *segment)
+{
+    return segment->seq == sender->last_seq && segment->ack == sender->last_ack &&
+           segment->flags == sender->last_flags &&
+           segment->payload_bytes == sender->last_payload_bytes;
+}
+
+bool tcp_take_usual(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
+    const struct tcp_connection *connection = step->connection;
     struct tcp_end *sender = step->sender, *receiver = step->receiver;
-    const uint32_t acked = segment->ack - sender->rcv, unacked = receiver->nxt - sender->rcv;
-    const bool acks_syn = has(receiver, END_HAS_ISS) && after(segment->ack, receiver->iss);
+    const uint32_t before_ack = sender->state == FW_SYN_SENT ? receiver->iss : sender->rcv;
+    const uint32_t acked = segment->ack - before_ack, unacked = receiver->nxt - before_ack;
 
-    if ((segment->flags & (FW_SYN | FW_FIN | FW_RST | FW_ACK)) != FW_ACK || !is_plain(sender) ||
-        !is_plain(receiver) || step->connection->in_doubt || step->connection->has_other_iss ||
-        step->connection->simultaneous)
+    if ((segment->flags & (FW_SYN | FW_RST | FW_ACK)) != FW_ACK || !is_plain(sender) ||
+        !is_plain(receiver) || !is_between_open_ends(step) || connection->in_doubt ||
+        connection->has_other_iss || connection->simultaneous)
         return false;
-    if (segment->seq != sender->nxt || before(segment->seq, receiver->rcv) ||
+    if (segment->seq != sender->nxt || !has(receiver, END_HAS_RCV) ||
+        before(segment->seq, receiver->rcv) ||
         after(segment->seq, receiver->rcv + receiver->window) || acked > unacked ||
         (int32_t)unacked < 0 || segment->window_raw == 0)
         return false;
-    /* A duplicate, a duplicate ACK, or one that PAWS drops. */
-    if ((segment->payload_bytes == 0 && acked == 0 && segment->seq == sender->last_seq) ||
-        tcp_fails_paws(sender, segment))
+    if (looks_like_last(sender, segment) || tcp_fails_paws(sender, segment))
         return false;
-    if (acks_syn) {
-        sender->proved |= 1 << SND_ACK_OF_SYN;
-        receiver->proved |= 1 << RCV_ACK_OF_SYN;
-    }
-    sender->nxt += segment->payload_bytes;
+    if (proved(sender, SND_FIN) && ((segment->flags & FW_FIN) || segment->payload_bytes > 0))
+        return false;
+    if (proved(sender, SND_FIN) && after(segment->seq, sender->fin_seq) && !tcp_is_stale(step))
+        sender->facts |= END_FIN_KEPT;
+    sender->nxt += segment->payload_bytes + ((segment->flags & FW_FIN) != 0);
     sender->bytes += segment->payload_bytes;
-    sender->rcv = segment->ack;
+    take_ack(step, sender, segment->ack, segment->seq, true);
+    if (segment->flags & FW_FIN)
+        send_fin(step);
     sender->window = (uint32_t)segment->window_raw << tcp_window_shift(sender, receiver);
     tcp_remember_timestamps(sender, receiver, segment);
     return true;

@@ -1,6 +1,6 @@
 /*
  * One segment being taken: what the files of the machine share among themselves. Nobody else
- * includes this; tcp.h is the machine's face.
+ * includes this, but for the test of tcp_step_at_length(); tcp.h is the machine's face.
  *
  *   tcp.c           entry points: a segment, an ICMP error, a clock
  *   tcp_table.c     the table, and the only writer of a state
@@ -71,6 +71,11 @@ static inline uint32_t sequence_end(const struct fw_segment *segment)
     return segment->seq + segment->payload_bytes + ((segment->flags & FW_FIN) ? 1 : 0);
 }
 
+/* tcp.c */
+/* tcp_step() without tcp_take_usual(): must come to the same. */
+void tcp_step_at_length(struct tcp_connection *connection, enum fw_side from,
+                        const struct fw_segment *segment, struct tcp_result *result);
+
 /* tcp_table.c */
 /* What the segment was, for timelines: the first that is said stands. */
 void tcp_note(struct step *step, enum fw_note what);
@@ -130,9 +135,10 @@ void tcp_learn_iss_from_ack(struct step *step);
 void tcp_infer_missed_handshake(struct step *step);
 
 /* tcp_data.c */
-/* Data in order, or its ACK, between two established ends of whom nothing is in doubt: takes it as
- * tcp_take_segment() would and returns true. Most segments are. */
-bool tcp_take_ordinary(struct step *step);
+/* The ACK that ends the handshake, data in order, its ACK, a FIN, between two ends of whom nothing
+ * is in doubt: takes it as tcp_take_segment() would, which is left with what is odd about segments,
+ * and returns true. Most segments are. */
+bool tcp_take_usual(struct step *step);
 void tcp_take_segment(struct step *step);
 
 /* tcp_reset.c */

@@ -89,24 +89,19 @@ static bool make_room(struct fw_tracker *tracker, const struct flow *spare);
 
 static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queue);
 
-/* Nothing but this SYN is known of the flow, and taking it again gives the same. */
-static bool is_lone_syn(const struct fw_tracker *tracker, const struct flow *flow,
-                        const struct fw_segment *segment)
+/* Whether the SYN that begins a connection can be kept in place of a body: taking it again then
+ * gives the same. */
+static bool can_be_lone(const struct fw_tracker *tracker, const struct fw_segment *segment)
 {
-    const struct flow_body *body = flow->body;
     const uint64_t most = UINT64_C(1) << 48;
-    return (segment->flags & (FW_SYN | FW_ACK | FW_FIN | FW_RST)) == FW_SYN &&
-           flow->queue == FLOW_SYN && flow->queued == segment->time &&
-           segment->payload_bytes == 0 && segment->ack == 0 &&
-           body->tcp.end[FW_CLIENT].packets == 1 && body->tcp.end[FW_SERVER].facts == 0 &&
-           !body->held && !tracker->options.interop && body->id < most && segment->frame < most;
+    return tcp_is_plain_syn(segment) && segment->time == tracker->now &&
+           !tracker->options.interop && tracker->next_id + 1 < most && segment->frame < most;
 }
 
-static void keep_lone_syn(struct fw_tracker *tracker, struct flow *flow,
-                          const struct fw_segment *segment)
+/* But for its id. */
+static struct flow_syn lone_syn(const struct fw_segment *segment)
 {
-    const struct flow_syn syn = {
-        .id = flow->body->id,
+    return (struct flow_syn){
         .frame = segment->frame,
         .seq = segment->seq,
         .ts_val = segment->ts_val,
@@ -118,7 +113,6 @@ static void keep_lone_syn(struct fw_tracker *tracker, struct flow *flow,
         .window_scale = segment->window_scale,
         .options = segment->options,
     };
-    flow_reduce(tracker->flows, flow, &syn);
 }
 
 /* Takes the SYN that was kept once more, and what its clock did since. */
@@ -142,8 +136,7 @@ static void replay(const struct fw_tracker *tracker, const struct flow *flow,
     struct tcp_result result;
     body->id = syn->id;
     body->first_frame = body->last_frame = syn->frame;
-    tcp_init(&body->tcp, &segment);
-    tcp_step(&body->tcp, FW_CLIENT, &segment, &result);
+    tcp_begin(&body->tcp, &segment);
     if (unanswered)
         tcp_timeout(&body->tcp, TCP_TIMER_SYN, flow->queued, &result);
 }
@@ -614,14 +607,15 @@ static bool make_room(struct fw_tracker *tracker, const struct flow *spare)
 
 /* ------------------------------------------------------------------------ taking one segment */
 
-/* A segment on its way through a batch. */
-struct taken {
+/* A segment on its way through a batch: a struct fw_lookup, seen from inside. */
+struct __attribute__((may_alias)) taken {
     struct flow_key key;
     unsigned hash, listener_hash;
     bool from_low;
     bool answers;      /* a SYN+ACK: `listener_hash` is of its sender */
     struct flow *flow; /* as found before the batch was taken */
 };
+_Static_assert(sizeof(struct taken) <= sizeof(struct fw_lookup), "struct fw_lookup is too small");
 
 static enum fw_side side_from(const struct flow *flow, bool from_low)
 {
@@ -655,14 +649,27 @@ static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side
     return note_listener(tracker, flow, &result);
 }
 
-static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key *key,
-                               unsigned hash, bool from_low, const struct fw_segment *segment,
-                               uint64_t id)
+/* Another connection is to come. */
+static void keep_to_the_most(struct fw_tracker *tracker)
 {
     if (tracker->options.max_connections > 0 &&
         flow_count(tracker->flows) >= tracker->options.max_connections)
         evict_one(tracker, false, NULL);
+}
+
+static void count_connection(struct fw_tracker *tracker)
+{
+    tracker->counts.connections++;
+    if (flow_count(tracker->flows) > tracker->counts.live_peak)
+        tracker->counts.live_peak = flow_count(tracker->flows);
+}
+
+static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key *key,
+                               unsigned hash, bool from_low, const struct fw_segment *segment,
+                               uint64_t id)
+{
     struct flow *flow;
+    keep_to_the_most(tracker);
     while (!(flow = flow_add(tracker->flows, key, hash, tracker->now)))
         if (!make_room(tracker, NULL))
             return NULL;
@@ -671,10 +678,49 @@ static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key
     flow->body->id = id ? id : ++tracker->next_id;
     flow->body->first_frame = segment->frame;
     tcp_init(&flow->body->tcp, segment);
-    tracker->counts.connections++;
-    if (flow_count(tracker->flows) > tracker->counts.live_peak)
-        tracker->counts.live_peak = flow_count(tracker->flows);
+    count_connection(tracker);
     return flow;
+}
+
+/* Tells what the lone SYN of a flow did: for as long as that takes it has a body. */
+static void tell_lone_syn(struct fw_tracker *tracker, struct flow *flow,
+                          const struct fw_segment *segment)
+{
+    struct flow_syn *syn = flow->syn;
+    struct flow_body body = { .id = syn->id,
+                              .first_frame = segment->frame,
+                              .last_frame = segment->frame };
+    struct tcp_result result;
+    tcp_init(&body.tcp, segment);
+    tcp_step(&body.tcp, FW_CLIENT, segment, &result);
+    flow->body = &body;
+    flow->form = FLOW_WHOLE;
+    tell_step(tracker, flow, segment, FW_CLIENT, &result, segment->time);
+    flow->syn = syn;
+    flow->form = FLOW_LONE_SYN;
+}
+
+/* A connection of which one SYN is all that is known. */
+static int start_lone_syn(struct fw_tracker *tracker, const struct taken *taken,
+                          const struct fw_segment *segment)
+{
+    const struct flow_syn syn = lone_syn(segment);
+    struct flow *flow;
+    keep_to_the_most(tracker);
+    while (!(flow = flow_add_syn(tracker->flows, &taken->key, taken->hash, tracker->now, &syn)))
+        if (!make_room(tracker, NULL))
+            return -ENOMEM;
+    flow->syn->id = ++tracker->next_id; /* what made room may have taken one */
+    flow->client_is_low = taken->from_low;
+    count_connection(tracker);
+    enqueue(tracker, flow, FLOW_SYN, tracker->now);
+    if (tracker->hooks->step || tracker->hooks->segment) {
+        tell_lone_syn(tracker, flow, segment);
+    } else {
+        tracker->counts.transitions++;
+        tracker->counts.notes[FW_NOTE_NONE]++;
+    }
+    return 0;
 }
 
 /* The held SYN was a connection: the old one's records come first, then the new one's, which begin
@@ -852,13 +898,10 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
             tracker->counts.lone_rsts++;
             return 0;
         }
+        if (can_be_lone(tracker, segment))
+            return start_lone_syn(tracker, taken, segment);
         flow = start_flow(tracker, &taken->key, taken->hash, taken->from_low, segment, 0);
-        if (!flow)
-            return -ENOMEM;
-        const int error = take_into(tracker, flow, side_from(flow, taken->from_low), segment);
-        if (is_lone_syn(tracker, flow, segment))
-            keep_lone_syn(tracker, flow, segment);
-        return error;
+        return flow ? take_into(tracker, flow, side_from(flow, taken->from_low), segment) : -ENOMEM;
     }
     const int routed = route(tracker, &flow, taken, segment);
     if (routed < 0 || !flow)
@@ -877,22 +920,30 @@ static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segmen
         interop_step(flow->body->interop, side_from(flow, taken->from_low) == FW_CLIENT, segment);
 }
 
-/* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
- * way to a connection for all segments before the next step. */
-static void look_up(const struct fw_tracker *tracker, const struct fw_segment *segments,
-                    size_t count, struct taken *taken)
+void fw_tracker_prepare(const struct fw_tracker *tracker, const struct fw_segment *segments,
+                        size_t count, struct fw_lookup *lookups)
 {
     const struct flow_table *flows = tracker->flows;
+    struct taken *taken = (struct taken *)lookups;
     for (size_t i = 0; i < count; i++) {
         flow_key_of(&segments[i], &taken[i].key, &taken[i].from_low);
         taken[i].hash = flow_hash(flows, &taken[i].key);
-        flow_prefetch_bucket(flows, taken[i].hash);
         taken[i].answers = (segments[i].flags & (FW_SYN | FW_ACK)) == (FW_SYN | FW_ACK);
-        if (taken[i].answers) {
+        if (taken[i].answers)
             taken[i].listener_hash =
                 flow_listener_hash(flows, &segments[i].from, &segments[i].scope);
+    }
+}
+
+/* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
+ * way to a connection for all segments before the next step. */
+static void look_up(const struct fw_tracker *tracker, struct taken *taken, size_t count)
+{
+    const struct flow_table *flows = tracker->flows;
+    for (size_t i = 0; i < count; i++) {
+        flow_prefetch_bucket(flows, taken[i].hash);
+        if (taken[i].answers)
             flow_prefetch_listener_bucket(flows, taken[i].listener_hash);
-        }
     }
     for (size_t i = 0; i < count; i++) {
         flow_prefetch_first(flows, taken[i].hash);
@@ -906,10 +957,10 @@ static void look_up(const struct fw_tracker *tracker, const struct fw_segment *s
     }
 }
 
-static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
+static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments,
+                      struct taken *taken, size_t count)
 {
-    struct taken taken[BATCH];
-    look_up(tracker, segments, count, taken);
+    look_up(tracker, taken, count);
     const uint64_t adds = flow_adds(tracker->flows), removes = flow_removes(tracker->flows);
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
@@ -934,11 +985,26 @@ static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segme
     return 0;
 }
 
-int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
+int fw_tracker_feed_prepared(struct fw_tracker *tracker, const struct fw_segment *segments,
+                             struct fw_lookup *lookups, size_t count)
 {
     for (size_t done = 0; done < count; done += BATCH) {
         const size_t batch = count - done < BATCH ? count - done : BATCH;
-        const int error = take_batch(tracker, segments + done, batch);
+        struct taken *taken = (struct taken *)(lookups + done);
+        const int error = take_batch(tracker, segments + done, taken, batch);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count)
+{
+    struct fw_lookup lookups[BATCH];
+    for (size_t done = 0; done < count; done += BATCH) {
+        const size_t batch = count - done < BATCH ? count - done : BATCH;
+        fw_tracker_prepare(tracker, segments + done, batch, lookups);
+        const int error = fw_tracker_feed_prepared(tracker, segments + done, lookups, batch);
         if (error < 0)
             return error;
     }

@@ -398,6 +398,20 @@ void fw_tracker_expect(struct fw_tracker *tracker, uint64_t connections);
  * Returns 0 or -ENOMEM. */
 int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count);
 
+/* What a segment is looked up by. Opaque, a plain value. */
+struct fw_lookup {
+    uint64_t opaque[8];
+};
+
+/* The first part of fw_tracker_feed(), which another thread may do ahead: what `count` segments are
+ * looked up by. Reads the segments and the tracker's options, writes lookups[]. */
+void fw_tracker_prepare(const struct fw_tracker *tracker, const struct fw_segment *segments,
+                        size_t count, struct fw_lookup *lookups);
+
+/* fw_tracker_feed() of segments that were prepared; lookups[] is used up. */
+int fw_tracker_feed_prepared(struct fw_tracker *tracker, const struct fw_segment *segments,
+                             struct fw_lookup *lookups, size_t count);
+
 /* Lets time pass without a segment (live: an idle interface). */
 void fw_tracker_advance(struct fw_tracker *tracker, fw_time now);
 

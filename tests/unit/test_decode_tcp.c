@@ -65,20 +65,26 @@ START_TEST(all_nine_flags_arrive_and_reserved_bits_do_not)
 }
 END_TEST
 
+#define LINUX_SYN "\x02\x04\x05\xb4\x04\x02\x08\x0a\x01\x02\x03\x04\x05\x06\x07\x08\x01\x03\x03\x0f"
+
+/* As Linux sends them, and in a longer list, which is read one by one. */
 START_TEST(options_of_a_linux_syn_arrive)
 {
-    const struct packet packet = packet_with(&(struct tcp){
-        .flags = FW_SYN,
-        TCP_OPTIONS("\x02\x04\x05\xb4\x04\x02\x08\x0a\x01\x02\x03\x04\x05\x06\x07\x08\x01\x03\x03"
-                    "\x07") });
-    const struct decoded decoded = decoded_whole(&packet);
-    ck_assert_uint_eq(decoded.segment.options,
-                      FW_OPT_MSS | FW_OPT_WINDOW_SCALE | FW_OPT_SACK_PERMITTED | FW_OPT_TIMESTAMPS);
-    ck_assert_uint_eq(decoded.segment.mss, 1460);
-    ck_assert_uint_eq(decoded.segment.window_scale, 7);
-    ck_assert_uint_eq(decoded.segment.ts_val, 0x01020304);
-    ck_assert_uint_eq(decoded.segment.ts_ecr, 0x05060708);
-    ck_assert_uint_eq(decoded.segment.payload_bytes, 0);
+    const struct packet usual =
+        packet_with(&(struct tcp){ .flags = FW_SYN, TCP_OPTIONS(LINUX_SYN) });
+    const struct packet longer =
+        packet_with(&(struct tcp){ .flags = FW_SYN, TCP_OPTIONS(LINUX_SYN "\x01\x01\x01\x01") });
+    const struct packet *const both[] = { &usual, &longer };
+    for (size_t i = 0; i < 2; i++) {
+        const struct decoded decoded = decoded_whole(both[i]);
+        ck_assert_uint_eq(decoded.segment.options, FW_OPT_MSS | FW_OPT_WINDOW_SCALE |
+                                                       FW_OPT_SACK_PERMITTED | FW_OPT_TIMESTAMPS);
+        ck_assert_uint_eq(decoded.segment.mss, 1460);
+        ck_assert_uint_eq(decoded.segment.window_scale, 14); /* at most: RFC 7323 section 2.3 */
+        ck_assert_uint_eq(decoded.segment.ts_val, 0x01020304);
+        ck_assert_uint_eq(decoded.segment.ts_ecr, 0x05060708);
+        ck_assert_uint_eq(decoded.segment.payload_bytes, 0);
+    }
 }
 END_TEST
 

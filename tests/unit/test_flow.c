@@ -290,11 +290,15 @@ END_TEST
 START_TEST(a_lone_syn_is_given_back_as_it_was)
 {
     struct flow_table *table = make_table(hash_key, false);
-    struct flow *flow = add(table, 7, 100);
+    const struct fw_segment first = segment(endpoint(1, 7), endpoint(2, 80));
     const struct flow_syn syn = { .id = 7, .frame = 9, .seq = 1, .window = 65535, .options = 255 };
+    struct flow_key key;
     struct flow_syn back;
+    bool from_low;
 
-    flow_reduce(table, flow, &syn);
+    flow_key_of(&first, &key, &from_low);
+    struct flow *flow = flow_add_syn(table, &key, flow_hash(table, &key), 100, &syn);
+    ck_assert_ptr_nonnull(flow);
     ck_assert_int_eq(flow->form, FLOW_LONE_SYN);
     ck_assert_uint_eq(flow_id(flow), 7);
     ck_assert_ptr_eq(find(table, 7), flow);
