@@ -27,17 +27,28 @@ def tmux(folder, *words):
                           text=True, check=True).stdout
 
 
+def inside(*words):
+    return ["ip", "netns", "exec", NAME, *words]
+
+
 def used_s(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
         fields = stream.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def arrived():
+    """Packets at the end of the pair that is watched; 0: there is none."""
+    done = subprocess.run(inside("cat", "/sys/class/net/vb/statistics/rx_packets"), capture_output=True, check=False)
+    return int(done.stdout or 0)
+
+
 def measure(what, pid):
-    started, before = time.monotonic(), used_s(pid)
+    packets, started, before = arrived(), time.monotonic(), used_s(pid)
     time.sleep(SPAN_S)
-    share = (used_s(pid) - before) / (time.monotonic() - started)
-    print(f"{what:45} {100 * share:5.1f} % of a core", flush=True)
+    used, passed = used_s(pid) - before, time.monotonic() - started
+    print(f"{what:15} {(arrived() - packets) / passed:8.0f} packets a second  {100 * used / passed:5.1f} % of a core",
+          flush=True)
 
 
 def start_top(folder, *words):
@@ -73,10 +84,6 @@ def send(packets, rate, seconds):
                 time.sleep(max(0.0, started + sent / rate - time.monotonic()))
 
 
-def inside(*words):
-    return ["ip", "netns", "exec", NAME, *words]
-
-
 def start_sending(which, rate, seconds):
     return subprocess.Popen(inside(sys.executable, __file__, "--send", CAPTURE, which, str(rate), str(seconds)))
 
@@ -85,11 +92,11 @@ def measure_live(pid, what):
     rates = [int(word) for word in sys.argv[3:]] or [5000, 20000]
     start_sending("all", 40000, 0).wait()
     time.sleep(2)
-    measure(f"{what}, nothing comes", pid)
+    measure(what, pid)
     for rate in rates:
         sender = start_sending("rest", rate, SPAN_S + 6)
         time.sleep(3)
-        measure(f"{what}, {rate} packets a second", pid)
+        measure(what, pid)
         sender.wait()
 
 
@@ -102,7 +109,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         pid = start_top(folder, FINWAIT, "top", "-r", CAPTURE, "--speed", "max")
         until_seen(folder, "end of file")
-        measure("top -r, at the end", pid)
+        measure("top -r", pid)
         tmux(folder, "kill-server")
     subprocess.run(["ip", "netns", "add", NAME], check=True)
     try:

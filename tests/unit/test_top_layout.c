@@ -133,8 +133,7 @@ START_TEST(eighty_columns_say_it_all)
         " . TIME_WAIT   CLOSED          3.0 s  192.168.1.10:50005  10.0.0.2:8080\n"
         "\n\n\n\n\n\n\n\n\n\n"
         "#2  for 119.0 s: the server has not closed   18 B up, 2.2 kB down   server: the\n"
-        "q quit  ? help  / filter  s sort  enter show  d diagnose  e explain  w save\n" +
-            0);
+        "q quit  ? help  / filter  s sort  enter show  d diagnose  e explain  w save\n");
     ck_assert_int_eq(selected, 8);
 }
 END_TEST
