@@ -29,7 +29,7 @@ enum {
     MESSAGE_MS = 8000,    /* a message stays so long, or until a key */
     LEAST_ROWS = 256,     /* of a list, however few are on the screen */
     MATCH_AT_ONCE = 4000, /* connections that a filter looks at, each time */
-    FILTER_BYTES = 256,
+    FILTER_BYTES = 1024,
     MESSAGE_BYTES = 512,
 };
 
@@ -207,8 +207,8 @@ static void refresh(struct view *view)
     };
 
     view->losses = view->host->losses(view->host->context);
-    if (*view->filter)
-        view->matched = top_model_match(view->model, view->options->tracker, MATCH_AT_ONCE);
+    if (*view->filter && view->matched) /* what changes without a step, in turn */
+        top_model_match(view->model, view->options->tracker, MATCH_AT_ONCE);
     if (top_model_list(view->model, &ask, &view->list) < 0 || top_model_is_short(view->model))
         view->out->error = ENOMEM;
     follow(view);
@@ -522,8 +522,8 @@ static bool take_filter(struct view *view, const char *text)
     selection_destroy(view->own);
     view->own = selection;
     snprintf(view->filter, sizeof view->filter, "%s", selection ? text : "");
-    view->matched = false;
-    top_model_match(view->model, view->options->tracker, selection ? MATCH_AT_ONCE : SIZE_MAX);
+    view->matched =
+        top_model_match(view->model, view->options->tracker, selection ? MATCH_AT_ONCE : SIZE_MAX);
     view->wants_refresh = true;
     return true;
 }
@@ -919,6 +919,15 @@ static void show_notices(struct view *view)
     say(view, view->host->notice);
 }
 
+/* A new filter goes over all connections, some at a time: keys and packets are not to wait. */
+static void go_on_matching(struct view *view)
+{
+    if (view->matched)
+        return;
+    view->matched = top_model_match(view->model, view->options->tracker, MATCH_AT_ONCE);
+    view->wants_refresh |= view->matched;
+}
+
 static void tick(struct view *view, fw_time now)
 {
     int key;
@@ -929,6 +938,7 @@ static void tick(struct view *view, fw_time now)
         press(view, key);
     const int64_t clock = clock_of(view);
     show_notices(view);
+    go_on_matching(view);
     if (*view->message && clock >= view->message_until) {
         *view->message = '\0';
         view->dirty = true;
