@@ -319,7 +319,7 @@ static void write_help(struct view *view)
              "  e                            what the chosen state means\n"
              "  w                            save its packets to a file\n"
              "  /                            filter, in the language of -Y; empty: all\n"
-             "  s S                          sort by the next key, by the one before; r reverses\n"
+             "  s S                          sort by the next key, the one before; r reverses\n"
              "  H                            history: what has ended, and how\n"
              "  a                            TIME_WAIT too, which else goes after 10 s\n"
              "  space                        pause: live, packets are followed all the same\n"
