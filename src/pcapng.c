@@ -121,10 +121,10 @@ static fw_time clamp_add(int64_t ns, int64_t offset_seconds, bool *odd)
     int64_t offset_ns, sum;
 
     if (!__builtin_mul_overflow(offset_seconds, FW_SECOND, &offset_ns) &&
-        !__builtin_add_overflow(ns, offset_ns, &sum))
+        !__builtin_add_overflow(ns, offset_ns, &sum) && sum != INT64_MIN)
         return sum;
     *odd = true;
-    return offset_seconds < 0 ? INT64_MIN : INT64_MAX;
+    return offset_seconds < 0 ? INT64_MIN + 1 : INT64_MAX; /* INT64_MIN stands for "never" */
 }
 
 /* Capture time of so many ticks. *odd is set where 64 bits of nanoseconds do not hold it. */

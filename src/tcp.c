@@ -50,6 +50,20 @@ void tcp_begin(struct tcp_connection *connection, const struct fw_segment *syn)
     tcp_remember_segment(client, syn);
 }
 
+/* What the segment left to be named, and whether its receiver has to answer it with an ACK. */
+static void name_rest(struct step *step, bool was_closed)
+{
+    const unsigned answered = 1u << FW_NOTE_OUT_OF_WINDOW | 1u << FW_NOTE_PAWS |
+                              1u << FW_NOTE_BAD_ACK | 1u << FW_NOTE_RST_CHALLENGED |
+                              1u << FW_NOTE_SYN_IN_WINDOW;
+    struct tcp_end *sender = step->sender, *receiver = step->receiver;
+    sender->facts &= ~(unsigned)END_OWES_ACK;
+    if ((answered & 1u << step->result->note) && receiver->state >= FW_ESTABLISHED)
+        receiver->facts |= END_OWES_ACK;
+    if (was_closed && step->result->count == 0)
+        tcp_note(step, FW_NOTE_STRAY);
+}
+
 /* `shortcuts`: what most segments are is taken in one look. */
 static inline void take(struct tcp_connection *connection, enum fw_side from,
                         const struct fw_segment *segment, struct tcp_result *result, bool shortcuts)
@@ -80,6 +94,7 @@ static inline void take(struct tcp_connection *connection, enum fw_side from,
             return; /* an ACK or a RST once more says nothing more, and may be another one */
     }
 
+    const bool was_closed = step.sender->state == FW_CLOSED || step.receiver->state == FW_CLOSED;
     if ((segment->flags & FW_SYN) || tcp_acks_syn_of(segment, step.receiver))
         tcp_leave_connection_before(&step, step.sender);
 
@@ -99,6 +114,7 @@ static inline void take(struct tcp_connection *connection, enum fw_side from,
     step.sender->facts |= END_SEEN;
     tcp_remember_segment(step.sender, segment);
     tcp_note_established(&step);
+    name_rest(&step, was_closed);
 }
 
 void tcp_step(struct tcp_connection *connection, enum fw_side from,
@@ -150,6 +166,8 @@ void tcp_hold_syn(struct tcp_connection *connection, enum fw_side from,
     result->count = 0;
     result->note = FW_NOTE_SYN_IN_WINDOW;
     result->rewound = false;
+    if (step.receiver->state >= FW_ESTABLISHED)
+        step.receiver->facts |= END_OWES_ACK;
     if (has(sender, END_RESTARTED) || !is_own_syn(sender, syn))
         return;
     if (sender->state != FW_CLOSED)

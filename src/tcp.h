@@ -75,6 +75,8 @@ enum {
     END_FIN_KEPT = 1 << 19,   /* it went on from beyond its FIN: the FIN was its own */
     END_GAP_ONE = 1 << 23,    /* one number that it went beyond is not counted as a byte yet */
     END_RESTARTED = 1 << 16,  /* it sent a SYN of another connection: shown SYN_SENT meanwhile */
+    END_HOLE = 1 << 24,       /* it went on from beyond `hole`, which the capture has not seen */
+    END_OWES_ACK = 1 << 25,   /* it got what it must answer with an ACK (challenge ACK) */
 };
 
 /* So many ACKs are under way at most when the other end is gone and answers each with a RST. */
@@ -138,13 +140,20 @@ enum tcp_cause {
 struct tcp_doubt {
     fw_time since; /* when what closes it went by */
     fw_time time;  /* of the frame */
-    uint64_t frame;
     uint32_t seq, ack;
-    uint16_t flags;
-    uint8_t from;        /* enum fw_side: who sent the frame */
-    uint8_t end : 1;     /* enum fw_side: who is in doubt */
-    uint8_t by_rst : 1;  /* closed by a RST, else by the ACK of its FIN */
-    uint8_t crossed : 1; /* the end was heard again, perhaps of before */
+    uint64_t frame : 48;
+    uint64_t flags : 9;
+    uint64_t from : 1;    /* enum fw_side: who sent the frame */
+    uint64_t end : 1;     /* enum fw_side: who is in doubt */
+    uint64_t by_rst : 1;  /* closed by a RST, else by the ACK of its FIN */
+    uint64_t crossed : 1; /* the end was heard again, perhaps of before */
+};
+
+/* Numbers of one end that the capture has not seen, although it has seen later ones; one hole of a
+ * connection at a time is looked after. */
+struct tcp_hole {
+    uint32_t start, end;
+    uint32_t since_us; /* capture time in microseconds when it was left, its lower 32 bits */
 };
 
 struct tcp_connection {
@@ -161,6 +170,7 @@ struct tcp_connection {
     fw_time established_time;
     struct tcp_doubt doubt; /* with in_doubt */
     uint32_t other_iss;     /* of a second SYN+ACK (states.md 7) */
+    struct tcp_hole hole;   /* with END_HOLE of one end */
 };
 
 enum { TCP_MAX_TRANSITIONS = 12 };

@@ -196,6 +196,77 @@ static void settle_pending_ack(struct step *step, uint32_t old_nxt)
     }
 }
 
+static void forget_hole(struct step *step, struct tcp_end *end)
+{
+    end->facts &= ~(unsigned)END_HOLE;
+    step->connection->hole = (struct tcp_hole){ 0 };
+}
+
+/* It goes on from beyond what was seen of it. */
+static void leave_hole(struct step *step)
+{
+    const struct fw_segment *segment = step->segment;
+    struct tcp_end *sender = step->sender;
+    const uint32_t missing = segment->seq - sender->nxt;
+    if (has(sender, END_HOLE) || has(step->receiver, END_HOLE) || !has(sender, END_SEEN) ||
+        (missing == 1 && segment->payload_bytes == 0)) /* may be a FIN */
+        return;
+    sender->facts |= END_HOLE;
+    step->connection->hole = (struct tcp_hole){ .start = sender->nxt,
+                                                .end = segment->seq,
+                                                .since_us = (uint32_t)(step->now / 1000) };
+}
+
+/* Whether a segment that fills the hole was overtaken: sooner than a round trip after what overtook
+ * it, it cannot have been sent again. */
+static bool was_overtaken(const struct step *step)
+{
+    const struct tcp_connection *connection = step->connection;
+    const bool measured =
+        connection->established_time != INT64_MIN && connection->syn_time != INT64_MIN;
+    const int64_t round_trip = measured
+                                   ? tcp_elapsed(connection->syn_time, connection->established_time)
+                                   : 3 * FW_MILLISECOND;
+    const uint32_t since_us = (uint32_t)(step->now / 1000) - connection->hole.since_us;
+    return (int64_t)since_us * 1000 < round_trip &&
+           tcp_elapsed(step->sender->last_time, step->now) < round_trip;
+}
+
+/* What comes from before what was seen of it: fills the hole, or part of it, or was sent again. */
+static void take_earlier_data(struct step *step)
+{
+    const struct fw_segment *segment = step->segment;
+    struct tcp_end *sender = step->sender;
+    struct tcp_hole *hole = &step->connection->hole;
+    const uint32_t end = segment->seq + segment->payload_bytes;
+    const bool fills =
+        has(sender, END_HOLE) && !before(segment->seq, hole->start) && !after(end, hole->end);
+    if (fills && was_overtaken(step)) {
+        tcp_note(step, FW_NOTE_OUT_OF_ORDER);
+    } else {
+        tcp_note(step, FW_NOTE_RETRANSMISSION);
+        sender->retransmits++;
+    }
+    if (!has(sender, END_HOLE) || !after(end, hole->start) || !before(segment->seq, hole->end))
+        return;
+    if (after(segment->seq, hole->start))
+        hole->end = segment->seq; /* what is missing behind it is not looked after */
+    else
+        hole->start = end;
+    if (!before(hole->start, hole->end))
+        forget_hole(step, sender);
+}
+
+/* What the receiver acknowledges it has received, and the capture has not. */
+static void take_ack_of_hole(struct step *step)
+{
+    struct tcp_end *receiver = step->receiver;
+    if (!has(receiver, END_HOLE) || !after(step->segment->ack, step->connection->hole.start))
+        return;
+    step->connection->lossy = true;
+    forget_hole(step, receiver);
+}
+
 static void advance_nxt(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
@@ -205,12 +276,12 @@ static void advance_nxt(struct step *step)
         sender->nxt = segment->seq;
         sender->facts |= END_HAS_NXT;
     }
-    if (after(segment->seq, sender->nxt))
+    if (after(segment->seq, sender->nxt)) {
         tcp_note(step, FW_NOTE_GAP);
-    if (segment->payload_bytes > 0 && before(segment->seq, sender->nxt)) {
-        tcp_note(step, FW_NOTE_RETRANSMISSION);
-        sender->retransmits++;
+        leave_hole(step);
     }
+    if (segment->payload_bytes > 0 && before(segment->seq, sender->nxt))
+        take_earlier_data(step);
     /* A pure ACK from beyond: the capture missed what came before, bytes, unless it is one number.
      */
     const uint32_t news = after(data_end, sender->nxt) ? data_end - sender->nxt : 0;
@@ -257,6 +328,16 @@ static enum taken is_taken(struct step *step)
         return DROPPED;
     }
     return before(sequence_end(segment), receiver->rcv) ? OLD : TAKEN;
+}
+
+/* Its own ACK number once more, at once: RFC 9293 section 3.10.7.4, RFC 5961. */
+static void name_challenge_ack(struct step *step)
+{
+    const struct fw_segment *segment = step->segment;
+    struct tcp_end *sender = step->sender;
+    if (has(sender, END_OWES_ACK) && segment->seq == sender->nxt && segment->ack == sender->rcv &&
+        (segment->flags & (FW_ACK | FW_FIN)) == FW_ACK && segment->payload_bytes == 0)
+        tcp_note(step, FW_NOTE_CHALLENGE_ACK);
 }
 
 static void name_ordinary(struct step *step, uint32_t old_nxt)
@@ -324,6 +405,7 @@ void tcp_take_segment(struct step *step)
     struct tcp_end *sender = step->sender, *receiver = step->receiver;
 
     start_midstream(step);
+    name_challenge_ack(step);
     if (!(segment->flags & FW_ACK)) {
         tcp_note(step, FW_NOTE_NO_ACK);
         return;
@@ -385,6 +467,7 @@ void tcp_take_segment(struct step *step)
         sender->pending_ack = segment->ack;
         take_ack(step, sender, receiver->nxt, segment->seq, taken == TAKEN);
     } else {
+        take_ack_of_hole(step);
         take_ack(step, sender, segment->ack, segment->seq, taken == TAKEN);
     }
     release_held_ack(step, END_HELD_BEHIND);

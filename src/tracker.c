@@ -186,8 +186,11 @@ static fw_time timer_due(const struct fw_tracker *tracker, const struct flow *fl
 {
     const enum flow_queue queue = (enum flow_queue)flow->queue;
     const bool ends_it = queue == FLOW_SYN || queue == FLOW_TIME_WAIT || queue == FLOW_FIN_WAIT_2;
+    fw_time due;
 
-    return ends_it ? flow->queued + timeout_of(tracker, queue) : 0;
+    if (!ends_it)
+        return 0;
+    return __builtin_add_overflow(flow->queued, timeout_of(tracker, queue), &due) ? INT64_MAX : due;
 }
 
 static void describe(const struct fw_tracker *tracker, const struct flow *flow,

@@ -287,16 +287,16 @@ enum fw_note {
     FW_NOTE_SYN_IN_WINDOW,  /* SYN inside a synchronised connection */
     FW_NOTE_ODD_FLAGS,      /* SYN+FIN and the like */
     FW_NOTE_RETRANSMISSION,
-    FW_NOTE_OUT_OF_ORDER, /* fills a hole before what was already seen */
+    FW_NOTE_OUT_OF_ORDER, /* fills a hole before what was already seen, sooner than a round trip */
     FW_NOTE_KEEP_ALIVE,
     FW_NOTE_ZERO_WINDOW,
     FW_NOTE_ZERO_WINDOW_PROBE,
     FW_NOTE_WINDOW_UPDATE,
     FW_NOTE_DUPLICATE_ACK,
-    FW_NOTE_CHALLENGE_ACK,
-    FW_NOTE_GAP,   /* acknowledges or follows data that the capture missed */
-    FW_NOTE_ICMP,  /* an ICMP error about this connection */
-    FW_NOTE_STRAY, /* to or from an endpoint that is closed */
+    FW_NOTE_CHALLENGE_ACK, /* answers what its sender could not accept */
+    FW_NOTE_GAP,           /* acknowledges or follows data that the capture missed */
+    FW_NOTE_ICMP,          /* an ICMP error about this connection */
+    FW_NOTE_STRAY,         /* to or from an endpoint that is closed */
     FW_NOTE_COUNT
 };
 

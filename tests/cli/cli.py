@@ -119,6 +119,13 @@ def an_unknown_option_suggests_the_nearest():
 
 
 @test
+def what_it_repeats_steers_no_terminal_and_ends_no_line():
+    Run("--a\nfinwait: b\x1b[2J").exits(2).says(
+        "finwait: unknown option --a?finwait: b?[2J", "  finwait --help tells more")
+    Run("-r", "no\x1b]0;such\x07\nfile").exits(3).complains(r"^finwait: no\?\]0;such\?\?file: ")
+
+
+@test
 def an_unknown_command_suggests_the_nearest():
     Run("tabel").exits(2).complains('there is no command "tabel"; did you mean table')
     file("t.pcap", cap.pcap(leak()))

@@ -1,9 +1,16 @@
-/* Runs a fuzzer's entry over files, where there is no fuzzing engine. */
-#include <stdint.h>
+/* Runs a fuzzer over files and folders of files, where there is no fuzzing engine. Each input is
+ * tried as it is, and with each of its first allocations failing. */
+#include "harness.h"
+
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { STARVED = 40 }; /* allocations of an input that fail in their turn */
+
+static size_t tried;
 
 /* Returns the file's bytes in a buffer of exactly their size; NULL if it cannot be read. */
 static uint8_t *read_file(const char *name, size_t *size)
@@ -26,17 +33,50 @@ static uint8_t *read_file(const char *name, size_t *size)
     return data;
 }
 
+static bool try_file(const char *name)
+{
+    size_t size;
+    uint8_t *data = read_file(name, &size);
+    if (data == NULL) {
+        perror(name);
+        return false;
+    }
+    /* What crashes is the last that was named. */
+    if (getenv("FUZZ_VERBOSE"))
+        fprintf(stderr, "%s\n", name);
+    LLVMFuzzerTestOneInput(data, size);
+    fuzz_starve(data, size, STARVED);
+    free(data);
+    tried++;
+    return true;
+}
+
+static bool try_folder(const char *folder)
+{
+    struct dirent **entries;
+    const int count = scandir(folder, &entries, NULL, alphasort);
+    bool readable = count >= 0;
+    for (int i = 0; i < count; i++) {
+        char name[4096];
+        snprintf(name, sizeof(name), "%s/%s", folder, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.')
+            readable = try_file(name) && readable;
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+    return readable;
+}
+
 int main(int argc, char **argv)
 {
+    bool readable = true;
     for (int i = 1; i < argc; i++) {
-        size_t size;
-        uint8_t *data = read_file(argv[i], &size);
-        if (data == NULL) {
-            perror(argv[i]);
-            return EXIT_FAILURE;
-        }
-        LLVMFuzzerTestOneInput(data, size);
-        free(data);
+        struct stat status;
+        const bool folder = stat(argv[i], &status) == 0 && S_ISDIR(status.st_mode);
+        readable = (folder ? try_folder(argv[i]) : try_file(argv[i])) && readable;
     }
-    return EXIT_SUCCESS;
+    printf("%s %s: %zu inputs, each also with each of its first %d allocations failing\n",
+           readable && tried > 0 ? "ok" : "not ok", argv[0], tried, STARVED);
+    return readable && tried > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -21,13 +21,19 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
 int __wrap_munmap(void *memory, size_t size);
 
 static size_t left = SIZE_MAX; /* allocations until they fail */
-static bool failed;
+static bool failed, once;
 static int64_t bytes, peak_bytes, base_bytes;
 
 void allocations_fail_from(size_t nth)
 {
     left = nth == 0 ? SIZE_MAX : nth - 1;
-    failed = false;
+    failed = once = false;
+}
+
+void allocations_fail_once(size_t nth)
+{
+    allocations_fail_from(nth);
+    once = true;
 }
 
 bool allocations_have_failed(void)
@@ -52,8 +58,10 @@ void allocations_watch(void)
 
 static bool runs_out(void)
 {
-    if (left == 0)
+    if (left == 0) {
+        left = once ? SIZE_MAX : 0;
         return failed = true;
+    }
     if (left != SIZE_MAX)
         left--;
     return false;

@@ -11,6 +11,9 @@
 /* The n-th allocation from now, and all that follow it, fail; 0: none does. */
 void allocations_fail_from(size_t nth);
 
+/* Only the n-th from now fails. */
+void allocations_fail_once(size_t nth);
+
 /* Whether one has failed since. */
 bool allocations_have_failed(void);
 

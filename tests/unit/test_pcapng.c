@@ -153,7 +153,7 @@ START_TEST(ticks_become_nanoseconds_at_every_resolution)
         { 9, 0, INT64_MAX, INT64_MAX, false },
         { 0x80, 0, UINT64_MAX, INT64_MAX, true },
         { 6, INT64_MAX, 1, INT64_MAX, true },
-        { 6, INT64_MIN, 1, INT64_MIN, true },
+        { 6, INT64_MIN, 1, INT64_MIN + 1, true },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

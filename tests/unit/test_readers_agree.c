@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "capture_builder.h"
-#include "capture_format.h"
+#include "peer_reader.h"
 #include "source.h"
 #include "unit.h"
 
@@ -19,46 +19,10 @@ static struct {
 
 static const char *checked; /* path, for messages */
 
-static void differ(const char *what, unsigned long long packet, long long ours, long long theirs)
+static void differ(const char *what, unsigned long long packet)
 {
-    printf("%s: packet %llu: %s: %lld, libpcap has %lld\n", checked, packet, what, ours, theirs);
+    printf("%s: packet %llu: libpcap has other %s\n", checked, packet, what);
     counts.differ++;
-}
-
-/* libpcap reads both halves of a pcap file's time as signed, and gives simple packets the time 0.
- */
-static bool same_time(fw_time ours, const struct timeval *theirs)
-{
-    const fw_time wrap = INT64_C(1) << 32;
-    fw_time ns = (fw_time)theirs->tv_sec * FW_SECOND + theirs->tv_usec;
-
-    if (theirs->tv_sec < 0)
-        ns += wrap * FW_SECOND;
-    return ours == ns || (theirs->tv_sec == 0 && theirs->tv_usec == 0) ||
-           (theirs->tv_usec < 0 && (ours == ns + wrap || ours == ns + wrap * 1000));
-}
-
-/* True when they agree so far. */
-static bool same_packet(const struct fw_packet *ours, const struct pcap_pkthdr *header,
-                        const u_char *bytes, pcap_t *pcap)
-{
-    const unsigned before = counts.differ;
-    uint32_t captured = ours->captured_bytes;
-
-    if (captured > (uint32_t)pcap_snapshot(pcap))
-        captured = (uint32_t)pcap_snapshot(pcap); /* libpcap cuts what is longer than promised */
-    if (!same_time(ours->time, &header->ts))
-        differ("time", ours->frame, ours->time,
-               (long long)header->ts.tv_sec * FW_SECOND + header->ts.tv_usec);
-    if (captured != header->caplen)
-        differ("captured bytes", ours->frame, captured, header->caplen);
-    else if (memcmp(ours->data, bytes, captured) != 0)
-        differ("content", ours->frame, 0, 0);
-    if (ours->sent_bytes != header->len)
-        differ("sent bytes", ours->frame, ours->sent_bytes, header->len);
-    if (ours->link_type != capture_link_type((uint32_t)pcap_datalink(pcap)))
-        differ("link type", ours->frame, ours->link_type, pcap_datalink(pcap));
-    return counts.differ == before;
 }
 
 static void compare_packets(struct source *source, pcap_t *pcap)
@@ -76,16 +40,19 @@ static void compare_packets(struct source *source, pcap_t *pcap)
                 return;
             }
             if (result != 1) {
-                differ("packets", packets[i].frame, (long long)packets[i].frame, 0);
+                differ("packets: it has no more", packets[i].frame);
                 return;
             }
             counts.packets++;
-            if (!same_packet(&packets[i], header, bytes, pcap))
+            const char *differs = peer_differs(&packets[i], pcap, header, bytes);
+            if (differs) {
+                differ(differs, packets[i].frame);
                 return;
+            }
         }
     }
     if (pcap_next_ex(pcap, &header, &bytes) == 1)
-        differ("packets: libpcap has more", counts.packets, 0, 1);
+        differ("packets: it has more", counts.packets);
 }
 
 /* libpcap reads no compressed files: only ours are read to the end. */
@@ -103,7 +70,7 @@ static void compare(const char *path)
     else if (!pcap)
         counts.refused_by_libpcap++;
     else if (!source)
-        differ(fault.text, 0, 0, 1);
+        differ(fault.text, 0);
     else
         compare_packets(source, pcap);
     if (pcap)

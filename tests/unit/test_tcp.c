@@ -535,6 +535,114 @@ START_TEST(syn_is_told_by_what_it_comes_to)
 }
 END_TEST
 
+/* ---------------------------------------------------------------------- what segments are -- */
+
+static void note_is(const struct play *play, enum fw_note note)
+{
+    ck_assert_str_eq(fw_note_name(play->result.note), fw_note_name(note));
+}
+
+static void lossy_is(const struct play *play, bool lossy)
+{
+    struct fw_connection record = { 0 };
+    tcp_describe(&play->connection, &record);
+    ck_assert_int_eq(record.lossy, lossy);
+}
+
+/* The handshake of play_handshake() takes 2 ms. */
+START_TEST(data_that_was_overtaken_fills_its_hole)
+{
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_CLIENT, FW_ACK, 101, 1, 100);
+    note_is(&game, FW_NOTE_GAP);
+    play(&game, FW_CLIENT, FW_ACK, 1, 1, 100); /* 1 ms later */
+    note_is(&game, FW_NOTE_OUT_OF_ORDER);
+    play(&game, FW_SERVER, FW_ACK, 1, 201, 0);
+    lossy_is(&game, false);
+    ck_assert_uint_eq(game.connection.end[FW_CLIENT].retransmits, 0);
+    ck_assert_uint_eq(game.connection.end[FW_CLIENT].bytes, 200);
+}
+END_TEST
+
+START_TEST(data_that_fills_a_hole_a_round_trip_later_was_sent_again)
+{
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_CLIENT, FW_ACK, 101, 1, 100);
+    game.now += 10 * FW_MILLISECOND;
+    play(&game, FW_CLIENT, FW_ACK, 1, 1, 100);
+    note_is(&game, FW_NOTE_RETRANSMISSION);
+    play(&game, FW_SERVER, FW_ACK, 1, 201, 0);
+    lossy_is(&game, false);
+    ck_assert_uint_eq(game.connection.end[FW_CLIENT].retransmits, 1);
+}
+END_TEST
+
+START_TEST(an_ack_of_what_was_not_seen_says_that_the_capture_is_lossy)
+{
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_CLIENT, FW_ACK, 101, 1, 100);
+    play(&game, FW_SERVER, FW_ACK, 1, 1, 0); /* it lacks them as well */
+    lossy_is(&game, false);
+    play(&game, FW_CLIENT, FW_ACK, 1, 1, 60);
+    play(&game, FW_SERVER, FW_ACK, 1, 61, 0);
+    lossy_is(&game, false);
+    play(&game, FW_SERVER, FW_ACK, 1, 201, 0);
+    lossy_is(&game, true);
+}
+END_TEST
+
+START_TEST(what_is_seen_in_the_midst_of_a_hole_is_not_missing)
+{
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_CLIENT, FW_ACK, 301, 1, 100);
+    play(&game, FW_CLIENT, FW_ACK, 101, 1, 200);
+    play(&game, FW_CLIENT, FW_ACK, 1, 1, 100);
+    play(&game, FW_SERVER, FW_ACK, 1, 401, 0);
+    lossy_is(&game, false);
+}
+END_TEST
+
+START_TEST(the_ack_that_answers_a_reset_in_the_window_is_a_challenge)
+{
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_CLIENT, FW_ACK, 1, 1, 100);
+    play(&game, FW_SERVER, FW_ACK, 1, 101, 0);
+    play(&game, FW_CLIENT, FW_RST, 150, 0, 0);
+    note_is(&game, FW_NOTE_RST_CHALLENGED);
+    play(&game, FW_SERVER, FW_ACK, 1, 101, 0);
+    note_is(&game, FW_NOTE_CHALLENGE_ACK);
+    play(&game, FW_SERVER, FW_ACK, 1, 101, 0); /* only the first */
+    note_is(&game, FW_NOTE_DUPLICATE_ACK);
+    states_are(&game, FW_ESTABLISHED, FW_ESTABLISHED);
+}
+END_TEST
+
+START_TEST(an_ack_to_an_end_that_has_closed_is_a_stray)
+{
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_CLIENT, FW_FIN | FW_ACK, 1, 1, 0);
+    play(&game, FW_SERVER, FW_FIN | FW_ACK, 1, 2, 0);
+    play(&game, FW_CLIENT, FW_ACK, 2, 2, 0);
+    states_are(&game, FW_TIME_WAIT, FW_CLOSED);
+    note_is(&game, FW_NOTE_NONE);
+    game.next.window_raw = 2000;
+    play(&game, FW_CLIENT, FW_ACK | FW_PSH, 2, 2, 0);
+    note_is(&game, FW_NOTE_STRAY);
+}
+END_TEST
+
 START_TEST(ack_of_an_attempt_is_a_range)
 {
     struct fw_segment segment = { .flags = FW_ACK };
@@ -579,6 +687,12 @@ int main(void)
         bytes_across_the_wrap_of_sequence_numbers,
         counters_of_flags_saturate,
         syn_is_told_by_what_it_comes_to,
+        data_that_was_overtaken_fills_its_hole,
+        data_that_fills_a_hole_a_round_trip_later_was_sent_again,
+        an_ack_of_what_was_not_seen_says_that_the_capture_is_lossy,
+        what_is_seen_in_the_midst_of_a_hole_is_not_missing,
+        the_ack_that_answers_a_reset_in_the_window_is_a_challenge,
+        an_ack_to_an_end_that_has_closed_is_a_stray,
         ack_of_an_attempt_is_a_range,
     };
     return UNIT_RUN("tcp", tests);
