@@ -5,6 +5,7 @@
 #include "pcapng_write.h"
 #include "play.h"
 #include "run.h"
+#include "text.h"
 #include "top.h"
 #include "top_screen.h"
 
@@ -171,6 +172,12 @@ static void save(void *context, const struct fw_identity *identity, uint64_t pac
                  (unsigned long long)saving.count, name);
 }
 
+/* What others wrote steers no terminal. */
+static void copy_foreign(char *to, size_t size, const char *text, bool utf8)
+{
+    *text_foreign(to, size - 1, text, utf8) = '\0';
+}
+
 void top_tell(void *context, const char *text, const char *hint)
 {
     struct stage *stage = context;
@@ -179,7 +186,7 @@ void top_tell(void *context, const char *text, const char *hint)
         complain(hint, "%s", text);
         return;
     }
-    snprintf(stage->host.notice, sizeof stage->host.notice, "%s", text);
+    copy_foreign(stage->host.notice, sizeof stage->host.notice, text, false);
     stage->host.notices++;
     if (stage->complaint_count == COMPLAINTS) {
         stage->complaints_lost++;
@@ -209,19 +216,20 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-static void name_input(struct stage *stage, const struct options *options)
+static void name_input(struct stage *stage, const struct options *options, bool utf8)
 {
-    const size_t size = sizeof stage->input;
+    char name[TEXT_BYTES];
 
     if (options->interface)
-        snprintf(stage->input, size, "%s", options->interface);
+        snprintf(name, sizeof name, "%s", options->interface);
     else if (options->file_count > 1)
-        snprintf(stage->input, size, "%s and %zu more", last_part(options->files[0]),
+        snprintf(name, sizeof name, "%s and %zu more", last_part(options->files[0]),
                  options->file_count - 1);
     else
-        snprintf(stage->input, size, "%s",
+        snprintf(name, sizeof name, "%s",
                  strcmp(options->files[0], "-") == 0 ? "standard input"
                                                      : last_part(options->files[0]));
+    copy_foreign(stage->input, sizeof stage->input, name, utf8);
     stage->host.input = stage->input;
 }
 
@@ -275,7 +283,7 @@ static int open_screen(struct stage *stage, const struct surroundings *surroundi
     return EXIT_USAGE;
 }
 
-static struct stage *stage_create(const struct options *options,
+static struct stage *stage_create(const struct options *options, bool utf8,
                                   const struct fw_tracker_options *tracking)
 {
     struct stage *stage = calloc(1, sizeof *stage);
@@ -293,7 +301,7 @@ static struct stage *stage_create(const struct options *options,
         .losses = losses,
         .save = save,
     };
-    name_input(stage, options);
+    name_input(stage, options, utf8);
     name_filter(stage, options);
     if (stage->host.kept)
         return stage;
@@ -305,7 +313,7 @@ int top_open(const struct options *options, const struct surroundings *surroundi
              const struct fw_tracker_options *tracking, struct source **source,
              struct stage **opened)
 {
-    struct stage *stage = stage_create(options, tracking);
+    struct stage *stage = stage_create(options, surroundings->utf8, tracking);
     int status = EXIT_UNREADABLE;
 
     *opened = stage;

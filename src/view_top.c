@@ -1030,7 +1030,7 @@ static struct view *create(const struct view_options *options, struct out *out)
         return NULL;
     }
     if (options->selection) {
-        snprintf(view->filter, sizeof view->filter, "%s", view->host->filter);
+        *text_foreign(view->filter, sizeof view->filter - 1, view->host->filter, false) = '\0';
         top_model_select(view->model, options->selection);
     }
     return view;

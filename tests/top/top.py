@@ -194,6 +194,14 @@ def a_screen_is_filled_whatever_its_size_becomes_while_packets_come():
         assert wait_for(lambda: terminal.tmux("list-panes").returncode != 0), "it does not end"
 
 
+@test
+def names_of_files_do_not_steer_the_terminal():
+    shutil.copy(LEAK, os.path.join(FOLDER, "\033[31mred\033]2;title\a.pcap"))
+    with top("-r", "./\033[31mred\033]2;title\a.pcap", "--speed", "max", width=120) as terminal:
+        terminal.until(r"^finwait top  \?\[31mred\?\]2;title\?\.pcap ")
+        assert "\033[31mred" not in terminal.screen("-e")
+
+
 # ------------------------------------------------------------------------------------------- keys --
 
 @test
