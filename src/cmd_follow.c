@@ -39,6 +39,8 @@ struct follow {
     struct view_options view_options;
     struct verification *verification;  /* NULL: another command than verify */
     struct host_comparison *comparison; /* NULL: another command than compare */
+    struct stage *stage;                /* NULL: another command than top */
+    struct fw_tracker_options tracking; /* top: as the run has them */
     char command_line[TEXT_BYTES];
 };
 
@@ -192,7 +194,7 @@ static struct source *open_live(const struct follow *follow, struct source_fault
         .link_type = options->link_type,
         .direction = options->direction,
         .no_promiscuous = options->no_promiscuous,
-        .immediate = read_by_person && !options->quiet,
+        .immediate = read_by_person && !options->quiet && follow->command->view != &view_top,
         .max_packets = options->max_packets,
         .now = wall_clock,
     };
@@ -313,6 +315,11 @@ static int enter_sandbox(struct follow *follow)
         sandbox_allow(&plan, options->metrics_file, SANDBOX_REPLACE);
     if (options->update)
         sandbox_allow(&plan, options->golden, SANDBOX_REPLACE);
+    if (follow->stage) {
+        plan.terminal = true;
+        if (access(".", W_OK) == 0) /* else `w` says that it cannot */
+            sandbox_allow(&plan, "./finwait.pcapng", SANDBOX_REPLACE);
+    }
     if (!sandbox_enter(&plan, &state, error, hint)) {
         complain(hint, "%s", error);
         return EXIT_UNREADABLE;
@@ -335,8 +342,8 @@ static int begin(struct follow *follow)
 
 static const struct view_ops *choose_view(const struct follow *follow)
 {
-    if (follow->command->view == &view_diagnose)
-        return &view_diagnose;
+    if (follow->command->view == &view_diagnose || follow->command->view == &view_top)
+        return follow->command->view;
     if (follow->verification)
         return verification_view(follow->verification);
     switch (follow->options->format) {
@@ -492,7 +499,7 @@ static unsigned choose_threads(const struct follow *follow)
 
     if (follow->options->threads)
         return follow->options->threads;
-    if (options_live(follow->options) || follow->surroundings->processors < 2)
+    if (options_live(follow->options) || follow->stage || follow->surroundings->processors < 2)
         return 1;
     source_stats(follow->source, &stats);
     return stats.bytes_total && stats.bytes_total < SMALL_INPUT_BYTES ? 1 : 2;
@@ -551,11 +558,12 @@ static int follow_packets(struct follow *follow)
 {
     const struct options *options = follow->options;
     const struct view_ops *view = choose_view(follow);
+    const bool is_top = follow->stage != NULL;
     struct run run = {
         .source = follow->source,
         .inputs = options->interface_count ? options->interfaces : options->files,
         .input_count = options->interface_count + options->file_count, /* either is 0 */
-        .live = options_live(options),
+        .live = options_live(options) || is_top,
         .flush_each_batch = options_live(options) || options->line_buffered ||
                             follow->surroundings->stdout_is_terminal,
         .connections_only = follow->command->view == &view_table,
@@ -569,8 +577,10 @@ static int follow_packets(struct follow *follow)
         .out = follow->out,
         .progress = &follow->progress,
         .metrics = follow->metrics,
-        .complain = tell,
-        .now = wall_clock,
+        .complain = is_top ? top_tell : tell,
+        .complain_context = follow->stage,
+        .now = is_top ? top_now : wall_clock,
+        .now_context = follow->stage,
     };
     struct run_result result;
     const fw_time started = wall_clock(NULL);
@@ -592,6 +602,19 @@ static int follow_packets(struct follow *follow)
     if (follow->verification)
         return finish_verification(follow, &run, &result);
     return exit_status(follow, &result);
+}
+
+static int open_stage(struct follow *follow)
+{
+    int status;
+
+    if (follow->command->view != &view_top)
+        return EXIT_DONE;
+    make_tracker_options(follow, &view_top, &follow->tracking);
+    status = top_open(follow->options, follow->surroundings, follow->view_options.color,
+                      &follow->tracking, &follow->source, &follow->stage);
+    follow->view_options.top = top_host_of(follow->stage);
+    return status;
 }
 
 int cmd_follow(const struct command *command, const struct options *options,
@@ -617,6 +640,8 @@ int cmd_follow(const struct command *command, const struct options *options,
     if (status == EXIT_DONE)
         status = open_all(&follow);
     if (status == EXIT_DONE)
+        status = open_stage(&follow);
+    if (status == EXIT_DONE)
         status = enter_sandbox(&follow);
     if (status == EXIT_DONE)
         status = begin(&follow);
@@ -625,6 +650,7 @@ int cmd_follow(const struct command *command, const struct options *options,
 
     source_destroy(follow.source);
     source_destroy(follow.source_again);
+    top_close(follow.stage);
     metrics_file_close(follow.metrics);
     verification_close(follow.verification);
     comparison_close(follow.comparison);

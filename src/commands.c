@@ -22,6 +22,14 @@ const struct command commands[] = {
       .summary = "one line per connection, failures first",
       .help = "  --listeners    the servers that answered, as LISTEN, too\n"
               "  --every SEC    the table again and again, with -i\n" },
+    { .name = "top",
+      .takes_filter = true,
+      .view = &view_top,
+      .summary = "full screen: both ends of every connection, as they move",
+      .help =
+          "Failures and stuck connections first; what has closed goes after 10 s. Keys: ? lists\n"
+          "them; / filters, s sorts, enter shows the timeline, d diagnoses, e explains, w saves.\n"
+          "  --speed N|max  a file: so many times as fast as it was captured (1)\n" },
     { .name = "show",
       .operands = "ID|TUPLE",
       .operands_min = 1,
@@ -101,7 +109,6 @@ const struct command commands[] = {
       .help = "" },
 
     /* Not in this version yet: named so that they are not taken for filters. */
-    { .name = "top" },
     { .name = "annotate" },
     { .name = "report" },
 };

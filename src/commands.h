@@ -96,6 +96,20 @@ int comparison_open(const struct options *options, struct host_comparison **comp
 int comparison_run(struct host_comparison *comparison, const struct comparison_run *run);
 void comparison_close(struct host_comparison *comparison);
 
+/* top: what cmd_follow() does around its run. */
+struct stage;
+
+/* Takes the terminal over and puts itself in front of *source; `tracking` is lent. An exit status;
+ * in either case *stage is to be closed, after the source was destroyed. */
+int top_open(const struct options *options, const struct surroundings *surroundings, bool color,
+             const struct fw_tracker_options *tracking, struct source **source,
+             struct stage **stage);
+void top_close(struct stage *stage);
+struct top_host *top_host_of(struct stage *stage);
+/* For the run: the clock, and lines for the user, which are shown when they can be seen. */
+fw_time top_now(void *context);
+void top_tell(void *context, const char *text, const char *hint);
+
 int cmd_follow(const struct command *command, const struct options *options,
                const struct surroundings *surroundings, struct out *out);
 int cmd_explain(const struct command *command, const struct options *options,

@@ -222,6 +222,8 @@ struct diagnosis;
 /* Where findings go. NULL without memory. */
 struct diagnosis *diagnosis_create(void);
 void diagnosis_destroy(struct diagnosis *diagnosis);
+/* Time has passed without a packet. */
+void diagnosis_advance(struct diagnosis *diagnosis, fw_time now);
 void diagnosis_step(struct diagnosis *diagnosis, const struct fw_step *step);
 void diagnosis_segment(struct diagnosis *diagnosis, const struct fw_step *step);
 /* `counts`: of a connection that is asked for. */

@@ -830,17 +830,21 @@ void diagnosis_destroy(struct diagnosis *diagnosis)
     free(diagnosis);
 }
 
+void diagnosis_advance(struct diagnosis *diagnosis, fw_time now)
+{
+    if (now > diagnosis->now)
+        diagnosis->now = now;
+}
+
 void diagnosis_step(struct diagnosis *diagnosis, const struct fw_step *step)
 {
-    if (step->time > diagnosis->now)
-        diagnosis->now = step->time;
+    diagnosis_advance(diagnosis, step->time);
     trace_step(&diagnosis->traces, step);
 }
 
 void diagnosis_segment(struct diagnosis *diagnosis, const struct fw_step *step)
 {
-    if (step->time > diagnosis->now)
-        diagnosis->now = step->time;
+    diagnosis_advance(diagnosis, step->time);
     trace_segment(&diagnosis->traces, step);
 }
 

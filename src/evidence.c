@@ -72,7 +72,7 @@ bool evidence_is_done(const struct evidence *evidence)
     return evidence->chosen && evidence->seen_frame >= evidence->last_frame;
 }
 
-static bool tells(const struct fw_step *step)
+bool evidence_tells(const struct fw_step *step)
 {
     return step->count > 0 || (step->segment->flags & (FW_SYN | FW_FIN | FW_RST)) ||
            step->segment->icmp != FW_ICMP_NONE ||
@@ -111,7 +111,7 @@ void evidence_take(struct evidence *evidence, const struct fw_step *step)
         return;
     if (step->frame > evidence->seen_frame)
         evidence->seen_frame = step->frame;
-    if (!tells(step))
+    if (!evidence_tells(step))
         return;
     struct trail *trail = trail_of(evidence, step->identity->id);
     if (!trail)

@@ -45,6 +45,9 @@ bool evidence_want(struct evidence *evidence, uint64_t id, uint64_t last_frame);
 /* Whether the wanted ones can have no more frames. */
 bool evidence_is_done(const struct evidence *evidence);
 
+/* Whether a segment tells something: more than that data flows. */
+bool evidence_tells(const struct fw_step *step);
+
 /* A segment of a connection, in the `segment` hook. */
 void evidence_take(struct evidence *evidence, const struct fw_step *step);
 

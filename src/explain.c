@@ -294,12 +294,24 @@ static void print_names(struct out *out, const struct explain_options *options, 
     out_text(out, any ? ")\n" : "\n");
 }
 
-void explain_state(struct out *out, const struct explain_options *options, enum fw_state state)
+static const struct explanation *find(enum fw_state state)
 {
     const struct explanation *row = explanations;
 
     while (row->line && row->state != state)
         row++;
+    return row;
+}
+
+const char *explain_line(enum fw_state state)
+{
+    return find(state)->line;
+}
+
+void explain_state(struct out *out, const struct explain_options *options, enum fw_state state)
+{
+    const struct explanation *row = find(state);
+
     if (!row->line)
         return;
     print_names(out, options, state);

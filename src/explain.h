@@ -22,6 +22,9 @@ struct explanation {
 /* The eleven states in the order of RFC 9293 section 3.3.2; then a row without `line`. */
 extern const struct explanation explanations[];
 
+/* What a state means, in a line; NULL for FW_UNKNOWN. */
+const char *explain_line(enum fw_state state);
+
 struct explain_options {
     enum fw_names names;
     unsigned width; /* of the terminal; 0: none */

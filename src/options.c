@@ -50,6 +50,7 @@ enum option {
     OPT_SANDBOX,
     OPT_SELECT,
     OPT_SNAPLEN,
+    OPT_SPEED,
     OPT_STATE,
     OPT_THREADS,
     OPT_TIME,
@@ -116,6 +117,7 @@ static const struct option_row rows[] = {
     { OPT_NAMES, 0, "names", A_VALUE },
     { OPT_ONLY, 0, "only", A_VALUE },
     { OPT_SANDBOX, 0, "sandbox", A_VALUE },
+    { OPT_SPEED, 0, "speed", A_VALUE },
     { OPT_STATE, 0, "state", A_VALUE },
     { OPT_THREADS, 0, "threads", A_VALUE },
     { OPT_TIMERS, 0, "timers", A_VALUE },
@@ -195,6 +197,23 @@ static bool set_u32(struct parser *parser, const char *name, const char *text, u
     if (!quantity_size(text, 1024, &number) || number > most)
         return refuse(parser, "%s %s: not a number from 1 to %u", name, text, most);
     *value = (uint32_t)number;
+    return true;
+}
+
+/* "max", or how many times as fast as it was. */
+static bool set_speed(struct parser *parser, const char *name, const char *text)
+{
+    const size_t length = strlen(text);
+    char *end;
+
+    parser->options->speed_given = true;
+    parser->options->speed = 0;
+    if (strcmp(text, "max") == 0)
+        return true;
+    parser->options->speed = strtod(text, &end);
+    if (length == 0 || strspn(text, "0123456789.") != length || *end ||
+        parser->options->speed < 0.001 || parser->options->speed > 1e6)
+        return refuse(parser, "%s %s: not a number from 0.001 to 1000000, nor max", name, text);
     return true;
 }
 
@@ -392,6 +411,8 @@ static bool set_option(struct parser *parser, enum option option, const char *na
         options->snaplen = WHOLE_PACKET;
         return strcmp(value, "0") == 0 ||
                set_u32(parser, name, value, WHOLE_PACKET, &options->snaplen);
+    case OPT_SPEED:
+        return set_speed(parser, name, value);
     case OPT_STATE:
         return set_once(parser, name, value, &options->states);
     case OPT_THREADS:
@@ -696,6 +717,20 @@ static bool check_compare(struct parser *parser)
     return true;
 }
 
+static bool check_top(struct parser *parser, bool is_top)
+{
+    const struct options *options = parser->options;
+
+    if (options->speed_given && !(is_top && options->file_count))
+        return refuse(parser, "--speed plays a file: finwait top -r FILE --speed N|max");
+    if (is_top && options->format != FORMAT_TEXT)
+        return refuse(parser, "top is a screen: it cannot be --format %s",
+                      format_words[options->format]);
+    if (is_top && options->quiet)
+        return refuse(parser, "top is a screen: -q leaves nothing of it");
+    return true;
+}
+
 /* What cannot stand together. */
 static bool check_options(struct parser *parser)
 {
@@ -730,6 +765,8 @@ static bool check_options(struct parser *parser)
         !((is_table || is_compare) && (options->interface_count || options->follow)))
         return refuse(parser, "--every repeats the table of an interface: finwait table -i IF "
                               "--every SEC");
+    if (!check_top(parser, command->view == &view_top))
+        return false;
     if (options->listeners && !is_table)
         return refuse(parser, "--listeners belongs to finwait table");
     if (options->ladder && !is_show)

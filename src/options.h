@@ -85,6 +85,10 @@ struct options {
     uint64_t min_count;     /* --min-count; 0: not given */
     int64_t every_ns;       /* --every; 0: not given */
 
+    /* top */
+    bool speed_given;
+    double speed; /* --speed; 0: as fast as it can be read */
+
     /* verify */
     const char *golden; /* --golden; NULL: not given */
     bool update;        /* --update */

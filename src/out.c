@@ -189,6 +189,8 @@ void out_flush(struct out *out)
 {
     struct fate fate = { out->closed, out->error };
 
+    if (out->fd < 0)
+        return;
     if (out->writer) {
         hand_over(out, 0);
         return;
@@ -210,8 +212,26 @@ static void widen_pipe(int fd)
 #endif
 }
 
+/* Text that is written nowhere: all of it is in the block. */
+static void grow_block(struct out *out)
+{
+    char *grown = out->size < OUT_KEPT_MAX ? realloc(out->block, 2 * out->size) : NULL;
+
+    if (!grown) {
+        out->error = out->size < OUT_KEPT_MAX ? ENOMEM : EFBIG;
+        out->used = 0;
+        return;
+    }
+    out->block = grown;
+    out->size *= 2;
+}
+
 void out_next_block(struct out *out)
 {
+    if (out->fd < 0) {
+        grow_block(out);
+        return;
+    }
     if (!out->many) {
         out->many = true;
         widen_pipe(out->fd);

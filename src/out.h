@@ -30,7 +30,11 @@ struct out {
 /* What out_reserve() can promise. */
 enum { OUT_RESERVE_MAX = 16384 };
 
-/* Returns 0 or -ENOMEM. */
+/* The most that is kept in a block that is written nowhere. */
+enum { OUT_KEPT_MAX = 64 * 1024 * 1024 };
+
+/* Returns 0 or -ENOMEM. With fd -1 nothing is ever written: the block grows, and `block` and `used`
+ * are the text; `error` says that it did not fit. */
 int out_init(struct out *out, int fd, size_t block_bytes);
 void out_finish(struct out *out); /* flushes and frees; the descriptor stays open */
 void out_flush(struct out *out);

@@ -560,6 +560,7 @@ int run_loop(const struct run *run, struct run_result *result)
 
     *result = (struct run_result){ .summary = { .first_time = 0, .last_time = -1 } };
     loop.tracker = fw_tracker_create(&run->tracker, &hooks, &loop);
+    run->view_options->tracker = loop.tracker;
     pipeline.tracker = loop.tracker;
     loop.pipeline = loop.tracker ? pipeline_create(&pipeline) : NULL;
     error = loop.pipeline ? 0 : -ENOMEM;
@@ -584,6 +585,7 @@ int run_loop(const struct run *run, struct run_result *result)
             tell_end(&loop);
     }
     drop_view(&loop);
+    run->view_options->tracker = NULL;
     fw_tracker_destroy(loop.tracker);
     free(loop.links);
     return error;

@@ -1053,6 +1053,24 @@ void fw_tracker_each(struct fw_tracker *tracker,
     free(flows);
 }
 
+bool fw_tracker_find(const struct fw_tracker *tracker, const struct fw_identity *identity,
+                     struct fw_connection *connection)
+{
+    const struct fw_segment segment = {
+        .from = identity->client,
+        .to = identity->server,
+        .scope = identity->scope,
+    };
+    struct flow_key key;
+    bool from_low;
+    flow_key_of(&segment, &key, &from_low);
+    const struct flow *flow = flow_find(tracker->flows, &key, flow_hash(tracker->flows, &key));
+    if (!flow || flow_id(flow) != identity->id)
+        return false;
+    describe(tracker, flow, connection);
+    return true;
+}
+
 void fw_tracker_each_listener(struct fw_tracker *tracker,
                               bool (*each)(void *context, const struct fw_listener *listener),
                               void *context)

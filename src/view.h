@@ -14,6 +14,7 @@
 
 struct out;        /* out.h: buffered output */
 struct selection;  /* select.h: -Y and --state */
+struct top_host;   /* top.h */
 struct verify_run; /* verify.h */
 
 enum time_style {
@@ -50,7 +51,10 @@ struct view_options {
     bool quiet;                    /* -q: the summary only */
     unsigned verbose;              /* -v: frame numbers in the transitions view */
     struct verify_run *verify_run; /* verify */
-    const char *command_line;      /* what the hint at the end repeats, such as "-r lab.pcap" */
+    struct top_host *top;          /* top */
+    /* Filled by the loop, for fw_tracker_find(); NULL after it. */
+    const struct fw_tracker *tracker;
+    const char *command_line; /* what the hint at the end repeats, such as "-r lab.pcap" */
 };
 
 /* Link types that were skipped, with how many packets. */
@@ -108,6 +112,6 @@ struct view_ops {
 };
 
 extern const struct view_ops view_transitions, view_table, view_show, view_json, view_csv, view_tsv,
-    view_zeek, view_quiet, view_diagnose, view_verify, view_evidence, view_compare;
+    view_zeek, view_quiet, view_diagnose, view_verify, view_evidence, view_compare, view_top;
 
 #endif

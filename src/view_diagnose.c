@@ -607,6 +607,8 @@ static void on_end(void *context, const struct fw_connection *connection)
 {
     struct view *view = context;
 
+    if (view->options->ended)
+        diagnosis_advance(view->diagnosis, view->options->last_time);
     diagnosis_end(view->diagnosis, connection,
                   selection_match(view->options->selection, connection));
 }

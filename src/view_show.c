@@ -590,15 +590,6 @@ static char *put_ladder(struct view *view, char *at, const struct story *story,
 
 enum { EXPLAIN_MOST = 96, EXPLAIN_LEAST = 30 };
 
-static const char *line_of(enum fw_state state)
-{
-    const struct explanation *row = explanations;
-
-    while (row->line && row->state != state)
-        row++;
-    return row->line;
-}
-
 /* Why it is believed, where no packet of its own says so. */
 static const char *reason_of(const struct fw_transition *transition)
 {
@@ -640,7 +631,7 @@ static const char *deed_of(const char *cause)
 /* "client -> FIN_WAIT_1 (sends its FIN): closed first, the FIN is not acknowledged yet" */
 static char *put_move(const struct view *view, char *at, const struct fw_transition *transition)
 {
-    const char *line = line_of(transition->to), *reason = reason_of(transition);
+    const char *line = explain_line(transition->to), *reason = reason_of(transition);
 
     at = text_put(at, fw_side_name(transition->endpoint));
     *at++ = ' ';

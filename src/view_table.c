@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "brief.h"
 #include "digits.h"
 #include "out.h"
 #include "select.h"
@@ -44,21 +45,10 @@ enum {
 _Static_assert(CELL_BYTES > (int)TEXT_ENDPOINT_BYTES && CELL_BYTES >= (int)WORDS_BYTES,
                "a cell holds any text");
 
-/* What the line of a connection needs of it: there may be millions. */
-struct row {
-    struct fw_identity identity;
-    fw_time first_time, last_time, client_since, server_since, timer_due;
-    uint64_t bytes[2];
-    const char *cause;
-    uint8_t client_state, server_state, open, end, closed_by, outcome;
-    bool client_inferred, server_inferred, client_timed, server_timed;
-    bool any_fin, client_rst, server_rst;
-};
-
 struct view {
     const struct view_options *options;
     struct out *out;
-    struct row *rows;
+    struct brief *rows;
     size_t count, room;
     unsigned widths[COLUMN_COUNT]; /* 0: not shown */
     unsigned gap;                  /* between columns */
@@ -88,53 +78,6 @@ static void destroy(struct view *view)
 /* ---------------------------------------------------------------------------------------- rows --
  */
 
-static struct row row_of(const struct fw_connection *connection)
-{
-    return (struct row){
-        .identity = connection->identity,
-        .first_time = connection->first_time,
-        .last_time = connection->last_time,
-        .client_since = connection->client_since,
-        .server_since = connection->server_since,
-        .timer_due = connection->timer_due,
-        .bytes = { connection->bytes[FW_CLIENT], connection->bytes[FW_SERVER] },
-        .cause = connection->cause,
-        .client_state = (uint8_t)connection->client_state,
-        .server_state = (uint8_t)connection->server_state,
-        .open = (uint8_t)connection->open,
-        .end = (uint8_t)connection->end,
-        .closed_by = (uint8_t)connection->closed_by,
-        .outcome = (uint8_t)outcome_of(connection),
-        .client_inferred = connection->client_inferred,
-        .server_inferred = connection->server_inferred,
-        .client_timed = connection->client_timed,
-        .server_timed = connection->server_timed,
-        .any_fin = connection->fins[FW_CLIENT] || connection->fins[FW_SERVER],
-        .client_rst = connection->rsts[FW_CLIENT] > 0,
-        .server_rst = connection->rsts[FW_SERVER] > 0,
-    };
-}
-
-/* As much of the connection as words_of_connection() asks for. */
-static void connection_of(const struct row *row, struct fw_connection *connection)
-{
-    *connection = (struct fw_connection){
-        .first_time = row->first_time,
-        .last_time = row->last_time,
-        .client_since = row->client_since,
-        .server_since = row->server_since,
-        .timer_due = row->timer_due,
-        .cause = row->cause,
-        .client_state = (enum fw_state)row->client_state,
-        .server_state = (enum fw_state)row->server_state,
-        .open = (enum fw_open)row->open,
-        .end = (enum fw_end)row->end,
-        .closed_by = (enum fw_closed_by)row->closed_by,
-        .fins = { row->any_fin },
-        .rsts = { row->client_rst, row->server_rst },
-    };
-}
-
 static void on_end(void *context, const struct fw_connection *connection)
 {
     struct view *view = context;
@@ -143,7 +86,7 @@ static void on_end(void *context, const struct fw_connection *connection)
         return;
     if (view->count == view->room) {
         const size_t room = view->room ? 2 * view->room : 64;
-        struct row *rows = realloc(view->rows, room * sizeof *rows);
+        struct brief *rows = realloc(view->rows, room * sizeof *rows);
         if (!rows) {
             view->out->error = ENOMEM;
             return;
@@ -151,11 +94,11 @@ static void on_end(void *context, const struct fw_connection *connection)
         view->rows = rows;
         view->room = room;
     }
-    view->rows[view->count++] = row_of(connection);
+    view->rows[view->count++] = brief_of(connection);
 }
 
 /* Failures first: what leaks, what did not open, what was reset. */
-static int rank(const struct row *row)
+static int rank(const struct brief *row)
 {
     switch ((enum outcome)row->outcome) {
     case OUTCOME_HALF_CLOSED:
@@ -175,7 +118,7 @@ static int rank(const struct row *row)
 
 static int compare(const void *left, const void *right)
 {
-    const struct row *a = left, *b = right;
+    const struct brief *a = left, *b = right;
     const int order = rank(a) - rank(b);
 
     if (order != 0)
@@ -186,7 +129,7 @@ static int compare(const void *left, const void *right)
 /* --------------------------------------------------------------------------------------- cells --
  */
 
-static size_t cell_text(const struct view *view, const struct row *row, enum column column,
+static size_t cell_text(const struct view *view, const struct brief *row, enum column column,
                         char *text)
 {
     const enum fw_names names = view->options->names;
@@ -222,7 +165,7 @@ static size_t cell_text(const struct view *view, const struct row *row, enum col
         at = text_bytes(at, row->bytes[FW_SERVER]);
         break;
     case COLUMN_WHY:
-        connection_of(row, &connection);
+        brief_connection(row, &connection);
         at = words_of_connection(at, &connection, view->now);
         break;
     case COLUMN_COUNT:
@@ -360,7 +303,7 @@ static bool is_right_aligned(enum column column)
            column == COLUMN_DOWN;
 }
 
-static enum text_style style_of(const struct row *row, enum column column)
+static enum text_style style_of(const struct brief *row, enum column column)
 {
     const bool failure = words_is_failure((enum outcome)row->outcome);
 
@@ -410,7 +353,7 @@ static void print_header(struct view *view)
     out_commit(view->out, at);
 }
 
-static void print_row(struct view *view, const struct row *row)
+static void print_row(struct view *view, const struct brief *row)
 {
     char *at = out_reserve(view->out, LINE_BYTES);
     char text[CELL_BYTES];

@@ -426,6 +426,11 @@ void fw_tracker_each(struct fw_tracker *tracker,
                      bool (*each)(void *context, const struct fw_connection *connection),
                      void *context);
 
+/* Fills *connection with what is known now of the connection with this identity. False: it is no
+ * longer held. For live views that look at a few of many. */
+bool fw_tracker_find(const struct fw_tracker *tracker, const struct fw_identity *identity,
+                     struct fw_connection *connection);
+
 /* A server endpoint that answered a SYN with SYN+ACK: it was in LISTEN. */
 struct fw_listener {
     struct fw_endpoint endpoint;

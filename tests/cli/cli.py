@@ -134,9 +134,15 @@ def an_unknown_command_suggests_the_nearest():
 
 @test
 def commands_of_later_versions_say_so():
-    for command in "top", "annotate", "report":
+    for command in "annotate", "report":
         Run(command, "-r", recorded("keep-alive.pcap")).exits(2).shows_nothing().complains(
             f"finwait: {command}: not in this version yet")
+
+
+@test
+def top_without_a_terminal_says_so():
+    Run("top", "-r", recorded("keep-alive.pcap")).exits(2).shows_nothing().complains(
+        "top: standard output is no terminal\n  finwait table shows the same as lines")
 
 
 @test
@@ -148,7 +154,8 @@ def help_and_version_go_to_stdout():
     Run("help", "show").exits(0).says().shows("usage: finwait show ID")
     Run("help", "shwo").exits(2).shows_nothing().says(
         'finwait: there is no command "shwo"; did you mean show?')
-    Run("help", "top").exits(2).says("finwait: top: not in this version yet")
+    Run("help", "report").exits(2).says("finwait: report: not in this version yet")
+    Run("help", "top").exits(0).says().shows("usage: finwait top")
     Run("--version").exits(0).says().shows(r"^finwait \d+\.\d+\.\d+\n$")
     Run("--version", "-v").exits(0).says().shows("libpcap .*zlib")
 

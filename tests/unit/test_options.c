@@ -204,9 +204,30 @@ START_TEST(privileges_are_words)
 }
 END_TEST
 
+START_TEST(a_file_is_played_at_a_speed)
+{
+    accepts("top -r a.pcap");
+    ck_assert(!options.speed_given);
+    accepts("top -r a.pcap --speed 0.5");
+    ck_assert(options.speed_given);
+    ck_assert_double_eq(options.speed, 0.5);
+    accepts("top -r a.pcap --speed max");
+    ck_assert(options.speed_given);
+    ck_assert_double_eq(options.speed, 0);
+    refuses("top -r a --speed fast", "--speed fast: not a number from 0.001 to 1000000, nor max");
+    refuses("top -r a --speed 0", "--speed 0: not a number from 0.001 to 1000000, nor max");
+    refuses("top -r a --speed -1", "--speed -1: not a number from 0.001 to 1000000, nor max");
+    refuses("top -r a --speed inf", "--speed inf: not a number from 0.001 to 1000000, nor max");
+    refuses("top -i eth0 --speed 2", "--speed plays a file: finwait top -r FILE --speed N|max");
+    refuses("table -r a --speed 2", "--speed plays a file: finwait top -r FILE --speed N|max");
+    refuses("top -r a --json", "top is a screen: it cannot be --format json");
+    refuses("top -r a -q", "top is a screen: -q leaves nothing of it");
+}
+END_TEST
+
 START_TEST(commands_of_later_versions_say_so)
 {
-    static const char *const later[] = { "top", "annotate", "report" };
+    static const char *const later[] = { "annotate", "report" };
 
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         char line[64];
@@ -356,6 +377,7 @@ int main(void)
         without_input_there_is_a_usage_hint,
         compare_is_live_and_has_records_but_no_tables_of_others,
         privileges_are_words,
+        a_file_is_played_at_a_speed,
         commands_of_later_versions_say_so,
         unknown_options_suggest_the_nearest,
         values_that_are_missing_or_wrong_are_named,

@@ -223,6 +223,32 @@ START_TEST(failures_behind_are_told)
 }
 END_TEST
 
+START_TEST(without_a_descriptor_the_block_keeps_all)
+{
+    struct out out;
+    ck_assert_int_eq(out_init(&out, -1, 0), 0);
+    for (int i = 0; i < 100000; i++)
+        out_printf(&out, "%06d\n", i);
+    out_flush(&out);
+    ck_assert_int_eq(out.error, 0);
+    ck_assert_uint_eq(out.used, 700000);
+    ck_assert_int_eq(memcmp(out.block, "000000\n000001\n", 14), 0);
+    ck_assert_int_eq(memcmp(out.block + out.used - 7, "099999\n", 7), 0);
+    out_finish(&out);
+}
+END_TEST
+
+START_TEST(a_block_that_keeps_all_has_a_most)
+{
+    struct out out;
+    ck_assert_int_eq(out_init(&out, -1, 0), 0);
+    out_pad(&out, 'x', OUT_KEPT_MAX + (size_t)1);
+    ck_assert_int_eq(out.error, EFBIG);
+    ck_assert_uint_le(out.size, OUT_KEPT_MAX);
+    out_finish(&out);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -231,6 +257,7 @@ int main(void)
         a_reader_that_has_gone_is_not_an_error,   another_failure_keeps_its_errno,
         a_nonblocking_descriptor_is_waited_for,   what_is_written_behind_comes_in_order_and_whole,
         a_flush_waits_for_what_is_written_behind, failures_behind_are_told,
+        without_a_descriptor_the_block_keeps_all, a_block_that_keeps_all_has_a_most,
     };
     return UNIT_RUN("out", tests);
 }

@@ -594,6 +594,30 @@ START_TEST(each_lends_in_order_of_id_until_it_is_told_to_stop)
 }
 END_TEST
 
+START_TEST(a_connection_is_found_by_who_it_is)
+{
+    struct run run = run_with_defaults();
+    struct fw_identity identity = { .id = 2, .client = client_of(20), .server = server() };
+    struct fw_connection connection;
+
+    run_start(&run);
+    opens(&run, 10);
+    opens(&run, 20);
+    closes(&run, 10);
+    ck_assert(fw_tracker_find(run.tracker, &identity, &connection));
+    ck_assert_uint_eq(connection.identity.id, 2);
+    ck_assert_int_eq(connection.server_state, FW_ESTABLISHED);
+    identity.client = client_of(10); /* whose id is another */
+    ck_assert(!fw_tracker_find(run.tracker, &identity, &connection));
+    identity.id = 1; /* closed: in few bytes */
+    ck_assert(fw_tracker_find(run.tracker, &identity, &connection));
+    ck_assert_int_eq(connection.server_state, FW_CLOSED);
+    identity.client = client_of(30);
+    ck_assert(!fw_tracker_find(run.tracker, &identity, &connection));
+    run_stop(&run);
+}
+END_TEST
+
 static void check_step(void *context, const struct fw_step *step)
 {
     struct fw_connection connection;
@@ -905,6 +929,7 @@ int main(void)
         a_server_that_answers_a_syn_was_listening,
         listeners_outlive_their_connections_and_their_telling_may_stop,
         each_lends_in_order_of_id_until_it_is_told_to_stop,
+        a_connection_is_found_by_who_it_is,
         a_step_lends_its_connection_as_of_now,
         finish_tells_every_record_once_by_id,
         lone_rsts_and_unmatched_icmp_are_counted_and_make_no_connection,
