@@ -329,8 +329,9 @@ static const int harmless[] = {
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday), SCMP_SYS(time),
     SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(getrandom),
     /* who am I */
-    SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
-    SCMP_SYS(getegid), SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(times),
+    SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getpgrp), SCMP_SYS(getuid), SCMP_SYS(geteuid),
+    SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(uname),
+    SCMP_SYS(times),
     /* sockets that are open: the device, and the pipe to a helper */
     SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg), SCMP_SYS(getsockopt),
     SCMP_SYS(shutdown)
@@ -434,6 +435,13 @@ static bool allow_within_limits(scmp_filter_ctx filter)
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }
 
+/* Modes of the line, and stopping itself when somebody types Ctrl-Z. */
+static bool allow_terminal(scmp_filter_ctx filter)
+{
+    return allow_requests(filter, terminal_requests, COUNT(terminal_requests)) &&
+           allow_where(filter, SCMP_SYS(kill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+}
+
 static bool allow_fcntl(scmp_filter_ctx filter)
 {
     static const scmp_datum_t commands[] = { F_GETFD, F_SETFD,      F_GETFL,
@@ -494,8 +502,7 @@ static scmp_filter_ctx make_allowing_list(const struct sandbox_plan *plan)
         return NULL;
     if (allow(filter, harmless, COUNT(harmless)) && allow_within_limits(filter) &&
         allow_fcntl(filter) && allow_requests(filter, requests, COUNT(requests)) &&
-        (!plan->terminal || allow_requests(filter, terminal_requests, COUNT(terminal_requests))) &&
-        allow_files(filter, plan) &&
+        (!plan->terminal || allow_terminal(filter)) && allow_files(filter, plan) &&
         (plan->role != SANDBOX_SOCKETS || allow_sockets_helper(filter)))
         return filter;
     seccomp_release(filter);

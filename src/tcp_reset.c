@@ -163,6 +163,18 @@ void tcp_go_on_doubting(struct step *step)
         begin_doubt(step, step->sender, doubt->by_rst, doubt->since, true);
 }
 
+/* Both have sent their FIN and had it acknowledged: what comes now changes no more how it ended. */
+static bool has_closed(const struct tcp_connection *connection)
+{
+    bool closed = true;
+    for (int side = FW_CLIENT; side <= FW_SERVER; side++) {
+        const struct tcp_end *end = &connection->end[side];
+        closed = closed && proved(end, SND_FIN) && proved(end, RCV_ACK_OF_FIN) &&
+                 (end->state == FW_CLOSED || end->state == FW_TIME_WAIT);
+    }
+    return closed;
+}
+
 void tcp_take_rst(struct step *step)
 {
     struct tcp_connection *connection = step->connection;
@@ -170,7 +182,8 @@ void tcp_take_rst(struct step *step)
     const enum rst_answer answer = classify_rst(step);
     const enum tcp_cause cause = rst_cause(step);
     const bool aborts = rst_closes_sender(step, answer);
-    const bool was_over = tcp_is_over(connection);
+    const bool was_over = tcp_is_over(connection) ||
+                          (has_closed(connection) && cause != TCP_CAUSE_PORT_REUSED_TOO_EARLY);
     const bool refused = receiver->state == FW_SYN_SENT && answer == RST_EXACT &&
                          !proved(sender, SND_SYN_ACK); /* else it had agreed before */
 

@@ -643,6 +643,28 @@ START_TEST(an_ack_to_an_end_that_has_closed_is_a_stray)
 }
 END_TEST
 
+/* The kernel of a client without a TIME_WAIT of its own resets the last ACK if it comes again. */
+START_TEST(a_reset_after_both_have_closed_does_not_change_how_they_did)
+{
+    struct fw_connection record = { 0 };
+    struct play game = { 0 };
+
+    play_handshake(&game);
+    play(&game, FW_SERVER, FW_FIN | FW_ACK, 1, 1, 0);
+    play(&game, FW_CLIENT, FW_FIN | FW_ACK, 1, 2, 0);
+    play(&game, FW_SERVER, FW_ACK, 2, 2, 0);
+    states_are(&game, FW_CLOSED, FW_TIME_WAIT);
+    play(&game, FW_SERVER, FW_ACK, 2, 2, 0);
+    play(&game, FW_CLIENT, FW_RST, 2, 0, 0);
+    states_are(&game, FW_CLOSED, FW_CLOSED);
+    tcp_describe(&game.connection, &record);
+    ck_assert_str_eq(fw_end_name(record.end), "fin");
+    ck_assert_int_eq(record.closed_by, FW_CLOSED_BY_SERVER);
+    ck_assert_ptr_null(record.cause);
+    ck_assert_uint_eq(record.rsts[FW_CLIENT], 1);
+}
+END_TEST
+
 START_TEST(ack_of_an_attempt_is_a_range)
 {
     struct fw_segment segment = { .flags = FW_ACK };
@@ -693,6 +715,7 @@ int main(void)
         what_is_seen_in_the_midst_of_a_hole_is_not_missing,
         the_ack_that_answers_a_reset_in_the_window_is_a_challenge,
         an_ack_to_an_end_that_has_closed_is_a_stray,
+        a_reset_after_both_have_closed_does_not_change_how_they_did,
         ack_of_an_attempt_is_a_range,
     };
     return UNIT_RUN("tcp", tests);
