@@ -122,26 +122,25 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+/* Within 80 columns. */
 static const char input_help[] =
-    "input    -r FILE  pcap or pcapng, plain or gzip, zstd, lz4; repeatable; - is standard input\n"
-    "                  --follow: it grows, or others that match 'trace*.pcap' come after it\n"
-    "         -i IF    live; repeatable; any; -p, -Q in|out, -s BYTES, -B KIB, -y TYPE as "
-    "tcpdump's\n"
-    "         -c N     so many packets; --for 30s: so long, live; a BPF filter last, or -F FILE\n";
+    "input    -r FILE  pcap, pcapng, plain or packed; repeatable; - is standard input\n"
+    "                  --follow: it grows, or others that match 'trace*.pcap' come\n"
+    "         -i IF    live; repeatable; any; -p -Q -s -B -y as tcpdump has them\n"
+    "         -c N     so many packets; --for 30s; a BPF filter last, or -F FILE\n";
 static const char select_help[] =
-    "select   -Y EXPR  ss's language: 'state close-wait and dport = :443 and dst 10.0.0.0/8'\n"
+    "select   -Y EXPR  ss's language: 'state close-wait and dport = :443'\n"
     "         --state close-wait,fin-wait-2\n";
 static const char tracking_help[] =
-    "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N --max-mem SIZE\n"
-    "         --threads N;  privileges: --sandbox=auto|strict|off --user NAME\n"
-    "keep     -w FILE the packets, as pcapng; --metrics FILE counts for Prometheus, every 10 s\n";
+    "tracking --timers=rfc|linux --msl SEC --idle SEC --checksum --max-conns N\n"
+    "         --max-mem SIZE --threads N  --sandbox=auto|strict|off --user NAME\n"
+    "keep     -w FILE the packets, as pcapng; --metrics FILE for Prometheus\n";
 static const char output_help[] =
-    "output   --json, --format json|csv|tsv|zeek; -q summary only; -N names, not numbers\n"
-    "         --names=rfc|kb|ss|netstat  --color=auto|always|never  -v more on stderr\n"
-    "         -t no time, -tt epoch, -ttt since the line before, -tttt date, -ttttt nanoseconds\n";
+    "output   --json --format json|csv|tsv|zeek  -q summary only  -N names  -v more\n"
+    "         --names=rfc|kb|ss|netstat  --color=auto|always|never\n"
+    "         -t no time, -tt epoch, -ttt delta, -tttt date, -ttttt nanoseconds\n";
 static const char exit_help[] =
-    "exit     0 done, 1 a test failed or findings (--exit-code), 2 usage, 3 cannot read or\n"
-    "         capture, 4 partial (--allow-partial: 0)\n";
+    "exit     0 done, 1 findings or a failed test, 2 usage, 3 unreadable, 4 partial\n";
 
 void command_help(const struct command *command, struct out *out)
 {

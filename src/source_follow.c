@@ -49,6 +49,8 @@ struct follow_source {
     bool is_open;
     char *path; /* of the present file */
     struct place place;
+    uint8_t start[START_BYTES]; /* of the present file, as far as it was there */
+    size_t start_bytes;
     struct capture capture;
     struct filter *filter; /* lent */
     uint64_t frame, packets, filtered, max_packets;
@@ -172,6 +174,7 @@ static bool use_descriptor(struct follow_source *follow, int fd, char *path)
     follow->path = path;
     if (fstat(fd, &status) == 0)
         follow->place = place_of(&status);
+    follow->start_bytes = 0;
     follow->capture.name = capture_name(path);
     follow->capture.faults = &follow->faults;
     capture_init(&follow->capture, fd, BUFFER_BYTES, true);
@@ -202,13 +205,27 @@ static void close_file(struct follow_source *follow)
     follow->is_open = false;
 }
 
-/* The file is shorter than what was read of it: it begins anew. */
-static bool was_cut(const struct follow_source *follow)
+/* The file begins anew: it is shorter than what was read of it, or has grown since, and then its
+ * start is another. */
+static bool was_cut(struct follow_source *follow)
 {
+    const int fd = follow->capture.input.fd;
+    uint8_t start[START_BYTES];
     struct stat status;
 
-    return !follow->capture.input.waits && fstat(follow->capture.input.fd, &status) == 0 &&
-           (uint64_t)status.st_size < follow->capture.input.read_bytes;
+    if (follow->capture.input.waits || fstat(fd, &status) < 0)
+        return false;
+    if ((uint64_t)status.st_size < follow->capture.input.read_bytes)
+        return true;
+    const ssize_t bytes = pread(fd, start, sizeof start, 0);
+    if (bytes < 0)
+        return false;
+    if ((size_t)bytes < follow->start_bytes ||
+        memcmp(start, follow->start, follow->start_bytes) != 0)
+        return true;
+    memcpy(follow->start, start, (size_t)bytes);
+    follow->start_bytes = (size_t)bytes;
+    return false;
 }
 
 static void start_anew(struct follow_source *follow)
@@ -233,10 +250,6 @@ static bool move_on(struct follow_source *follow)
 
     if (follow->is_open && follow->capture.input.waits)
         return false;
-    if (follow->is_open && was_cut(follow)) {
-        start_anew(follow);
-        return true;
-    }
     if (follow->is_open && fstat(follow->capture.input.fd, &status) == 0)
         follow->place = place_of(&status);
     path = find_next(follow);
@@ -361,6 +374,8 @@ static int follow_next(struct source *source, struct fw_packet *packets, int max
             max = (int)(follow->max_packets - follow->packets);
         if (max == 0)
             break;
+        if (follow->is_open && was_cut(follow))
+            start_anew(follow);
         const int count = read_file(follow, packets, max);
         if (count == SOURCE_END)
             break;

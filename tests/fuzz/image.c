@@ -133,7 +133,8 @@ void image_run(const uint8_t *bytes, size_t size, size_t way, unsigned threads,
 
     make_files();
     write_file(files.capture, bytes, size);
-    const char *extra[] = { "--threads", threads == 2 ? "2" : "1", "-r", files.capture_path };
+    const char *extra[] = { "--sandbox=off", "--threads", threads == 2 ? "2" : "1", "-r",
+                            files.capture_path };
     snprintf(copy[argc++], sizeof(copy[0]), "finwait");
     for (size_t i = 0; i < WORDS && ways[way][i]; i++)
         snprintf(copy[argc++], sizeof(copy[0]), "%s", ways[way][i]);

@@ -146,6 +146,20 @@ def a_file_that_is_cut_is_read_from_its_start():
 
 
 @test
+def a_file_that_was_cut_and_has_grown_meanwhile_is_read_from_its_start():
+    header, packets = pcap_parts(STORY)
+    append("t.pcap", header, *packets[:2])
+    watch = follow("-r", "t.pcap")
+    said = await_packets(watch, last_frame_of(2))
+    os.kill(watch.pid, signal.SIGSTOP)
+    with open("t.pcap", "wb") as stream:
+        stream.write(header + b"".join(packets[2:]))
+    os.kill(watch.pid, signal.SIGCONT)
+    said += await_packets(watch, last_frame_of(len(packets)))
+    assert finish(watch, said) == ""
+
+
+@test
 def files_that_match_a_pattern_are_read_one_after_the_other():
     header, packets = pcap_parts(STORY)
     append("t.pcap", header, *packets[:3])
