@@ -4,7 +4,7 @@
 
 #include "flow.h"
 
-enum { BATCH = 64 }; /* segments whose connections are looked up together */
+enum { BATCH = 32 }; /* segments whose connections are looked up together */
 
 struct fw_tracker {
     struct fw_tracker_options options;
