@@ -25,6 +25,8 @@
 #include <cap-ng.h>
 #endif
 #if HAVE_SECCOMP
+/* Its macros leave out what they do not need of an initialiser. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #include <seccomp.h>
 #endif
 

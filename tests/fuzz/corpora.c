@@ -283,8 +283,11 @@ int main(int argc, char **argv)
     signal(SIGABRT, on_abort);
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(tell_current);
-    const char *folder = getenv("FINWAIT_CAPTURES");
-    nftw(folder && *folder ? folder : argv[1], keep_path, 16, FTW_PHYS);
+    const char *named = getenv("FINWAIT_CAPTURES");
+    char *folder = realpath(named && *named ? named : argv[1], NULL); /* it may be a link */
+    if (folder)
+        nftw(folder, keep_path, 16, FTW_PHYS);
+    free(folder);
     started = now();
     const size_t files = choose_files();
     size_t tried = 0;
