@@ -23,12 +23,12 @@ static void pass_time(struct playing *playing)
     struct top_play *play = playing->options.play;
     const int64_t clock = playing->options.clock(playing->options.context);
     const double passed = (double)(clock - playing->clock) * play->speed;
-    const fw_time left = INT64_MAX - (play->now > 0 ? play->now : 0);
+    const fw_time most = (INT64_MAX - (play->now > 0 ? play->now : 0)) / 2;
 
     playing->clock = clock;
     if (play->paused || play->at_end || !playing->started || play->speed <= 0)
         return;
-    play->now += passed < (double)(left / 2) ? (int64_t)passed : left / 2;
+    play->now += passed < (double)most ? (int64_t)passed : most;
 }
 
 /* A pipe that says nothing does not stop the screen: its source is asked when it has something, or

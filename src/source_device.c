@@ -370,9 +370,7 @@ void device_polled(struct device *device, short events)
 
 void device_look_after(struct device *device)
 {
-    if (device->state == DEVICE_LEAVING)
-        end(device, "the interface is gone");
-    else if (device->state == DEVICE_DOWN && !is_there(device))
+    if (device->state == DEVICE_LEAVING || (device->state == DEVICE_DOWN && !is_there(device)))
         end(device, "the interface is gone");
 }
 
