@@ -39,6 +39,7 @@ struct lane {
     uint8_t *bytes;
     size_t bytes_used, bytes_room;
     bool behind;         /* there may be more in the kernel that is as old */
+    bool down_untold;    /* it has been taken down, which was not said yet */
     uint64_t stop_after; /* packets of the device, when stopping */
 };
 
@@ -135,18 +136,22 @@ static void note_change(struct live_source *live, const char *name, const char *
                          words);
 }
 
-/* Says what has become of a device since it was as `before`. */
-static void note_state(struct live_source *live, const struct device *device,
-                       enum device_state before)
+/* Says what has become of a device since it was as `before`. That it is down is said when it is
+ * looked after: one that is deleted is down for a moment, too. */
+static void note_state(struct live_source *live, struct lane *lane, enum device_state before)
 {
+    const struct device *device = &lane->device;
+
     if (device->state == before)
         return;
     switch (device->state) {
     case DEVICE_UP:
-        note_change(live, device->name, "the interface is up again");
+        if (!lane->down_untold)
+            note_change(live, device->name, "the interface is up again");
+        lane->down_untold = false;
         break;
     case DEVICE_DOWN:
-        note_change(live, device->name, "the interface is down; waiting until it is up again");
+        lane->down_untold = true;
         break;
     case DEVICE_LEAVING:
         break;
@@ -166,7 +171,7 @@ static int take_packets(struct live_source *live, struct lane *lane, int max)
         return 0;
     const int count = device_take(&lane->device, max, queue_packet, lane);
     lane->behind = count >= max;
-    note_state(live, &lane->device, before);
+    note_state(live, lane, before);
     return count;
 }
 
@@ -190,7 +195,11 @@ static void look_after(struct live_source *live, int ms)
         const enum device_state before = device->state;
 
         device_look_after(device);
-        note_state(live, device, before);
+        note_state(live, &live->lanes[i], before);
+        if (device->state == DEVICE_DOWN && live->lanes[i].down_untold) {
+            live->lanes[i].down_untold = false;
+            note_change(live, device->name, "the interface is down; waiting until it is up again");
+        }
     }
 }
 
@@ -214,10 +223,9 @@ static void wait_for_packets(struct live_source *live, int ms)
         if (live->polled[i].revents & POLLIN)
             continue; /* packets first; what else there is will be said again */
         device_polled(device, live->polled[i].revents);
-        note_state(live, device, before);
+        note_state(live, &live->lanes[i], before);
     }
-    if (ready == 0)
-        look_after(live, ms);
+    look_after(live, ready == 0 ? ms : 1);
 }
 
 /* ------------------------------------------------------------------------------------- merge -- */
