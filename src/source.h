@@ -135,8 +135,8 @@ struct source *source_open_files(const char *const *paths, size_t count, struct 
 struct source *source_open_follow(const char *pattern, struct filter *filter, uint64_t max_packets,
                                   struct source_fault *fault);
 
-/* Live capture (source_live.c). Packets of several interfaces come in order of time; each waits a
- * few milliseconds for earlier ones of the others. `packet.file` says which interface it was. */
+/* Live capture (source_live.c). Packets of several interfaces come in order of time; each waits for
+ * earlier ones of the others. `packet.file` says which interface it was. */
 enum live_direction { LIVE_BOTH, LIVE_IN, LIVE_OUT };
 struct live_options {
     const char *const *interfaces; /* lent; "any" is all of them, as one */
@@ -149,8 +149,7 @@ struct live_options {
     bool no_promiscuous;  /* -p */
     bool immediate;       /* lines are read by a person */
     uint64_t max_packets; /* 0: no limit */
-    /* CLOCK_REALTIME, by which packets are stamped. NULL: packets of several interfaces do not wait
-     * for one another. */
+    /* CLOCK_REALTIME, by which packets are stamped. */
     fw_time (*now)(void *context);
     void *now_context;
 };

@@ -220,6 +220,29 @@ static bool set_direction(struct device *device, enum live_direction direction,
     return false;
 }
 
+static bool is_loopback(const struct device *device)
+{
+    struct ifreq request = { 0 };
+
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", device->name);
+    return ioctl(device->fd, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_LOOPBACK;
+}
+
+/* What is sent on the loopback is seen once more when it is received, and libpcap skips the first;
+ * with --direction=in it skips all that is sent. The kernel need not hand that over at all. */
+static void choose_outgoing(struct device *device, enum live_direction direction)
+{
+    const bool skips_sent =
+        direction == LIVE_IN || (direction == LIVE_BOTH && device->index && is_loopback(device));
+
+    device->withholds = direction != LIVE_BOTH || skips_sent || !device->index;
+#ifdef PACKET_IGNORE_OUTGOING
+    if (skips_sent && setsockopt(device->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){ 1 },
+                                 sizeof(int)) == 0)
+        device->withholds = false;
+#endif
+}
+
 /* A blocking pcap_dispatch() would never come back from an idle link. */
 static bool stop_blocking(struct device *device, struct source_fault *fault)
 {
@@ -286,6 +309,7 @@ bool device_open(struct device *device, const char *name, const struct live_opti
     const bool nanoseconds = pcap_get_tstamp_precision(device->pcap) == PCAP_TSTAMP_PRECISION_NANO;
     device->tick_ns = nanoseconds ? 1 : 1000;
     device->index = if_nametoindex(name);
+    choose_outgoing(device, options->direction);
     open_missed_files(device);
     for (size_t i = 0; i < 2; i++)
         device->missed_before[i] = read_missed(device->missed_files[i]);
@@ -378,7 +402,7 @@ void device_look_after(struct device *device)
 
 /* libpcap's counters have 32 bits, and it opens files to fill some of them; a packet socket is
  * asked itself, which resets what it says. */
-static bool ask_socket(struct device *device)
+bool device_count_accepted(struct device *device)
 {
 #ifdef __linux__
     struct tpacket_stats_v3 stats = { 0 };
@@ -388,6 +412,8 @@ static bool ask_socket(struct device *device)
         return false;
     device->accepted += stats.tp_packets - stats.tp_drops;
     device->dropped_kernel += stats.tp_drops;
+    if (device->accepted < device->packets) /* some came before the count began */
+        device->accepted = device->packets;
     return true;
 #else
     (void)device;
@@ -418,7 +444,7 @@ void device_count(struct device *device)
 
     if (!device->pcap)
         return;
-    if (!ask_socket(device))
+    if (!device_count_accepted(device))
         ask_libpcap(device);
     for (size_t i = 0; i < 2; i++) {
         const uint64_t now = read_missed(device->missed_files[i]);

@@ -2,8 +2,8 @@
  * Live capture: packets of one interface or several, in order of time.
  *
  * libpcap lends a packet until its callback returns: each is copied to the queue of its lane. From
- * there the earliest is lent first, but not before HOLD after it was captured if there are several
- * lanes: by then each has handed over what came before it.
+ * there the earliest is lent first. With several lanes it waits until each of them has handed over
+ * what was captured before it: the kernel is asked how many packets that are.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -18,10 +18,11 @@ enum {
      * which costs eight times the processor; several interfaces wait for one another. */
     WAIT_MS = 10,
     WAIT_FOR_OTHERS_MS = 4,
-    HOLD_MS = 12,
-    HOLD_IMMEDIATE_MS = 3,
+    LOOK_AGAIN_MS = 3,   /* while packets wait for those of others */
     LOOK_AFTER_MS = 100, /* an interface that is down: whether it is still there */
-    STOP_MS = 60,        /* silent for so long: the kernel has handed over what it had */
+    /* What the kernel has accepted and does not hand over in this time never comes: where libpcap
+     * withholds some, nothing waits longer. */
+    QUIET_MS = 100,
 
     QUEUE_MAX = 4096,  /* packets; then those of the others have their turn */
     CHANGES_TOLD = 20, /* an interface that goes down and up all day is told no more */
@@ -38,8 +39,9 @@ struct lane {
     size_t at, end, room; /* of the queue; what is before `at` is lent, until the next call */
     uint8_t *bytes;
     size_t bytes_used, bytes_room;
-    bool behind;         /* there may be more in the kernel that is as old */
     bool down_untold;    /* it has been taken down, which was not said yet */
+    fw_time complete_to; /* all that was captured until then has been taken */
+    fw_time moved_at;    /* when the kernel last accepted a packet, or one was taken */
     uint64_t stop_after; /* packets of the device, when stopping */
 };
 
@@ -48,14 +50,13 @@ struct live_source {
     struct fault_list faults;
     fw_time (*now)(void *context);
     void *now_context;
-    int64_t hold_ns; /* 0: one lane */
     uint64_t packets;
     uint64_t max_packets;
     unsigned changes_told;
     int down_ms;           /* since interfaces that are down were looked after */
     bool stopping;         /* interrupted: only what the kernel already has is still taken */
     fw_time stop_time;     /* what was captured later is not */
-    int silent_ms;         /* while stopping */
+    fw_time asked_at;      /* the clock before the lanes were last asked */
     struct pollfd *polled; /* one for each lane */
     size_t lane_count;
     struct lane lanes[];
@@ -170,17 +171,7 @@ static int take_packets(struct live_source *live, struct lane *lane, int max)
     if (lane->end >= QUEUE_MAX)
         return 0;
     const int count = device_take(&lane->device, max, queue_packet, lane);
-    lane->behind = count >= max;
     note_state(live, lane, before);
-    return count;
-}
-
-static int take_all(struct live_source *live, int max)
-{
-    int count = 0;
-
-    for (size_t i = 0; i < live->lane_count; i++)
-        count += take_packets(live, &live->lanes[i], max);
     return count;
 }
 
@@ -228,6 +219,43 @@ static void wait_for_packets(struct live_source *live, int ms)
     look_after(live, ready == 0 ? ms : 1);
 }
 
+static fw_time now(const struct live_source *live)
+{
+    return live->now(live->now_context);
+}
+
+/* Packets are stamped after they are counted: what is counted later was captured later. */
+static void advance(struct live_source *live, struct lane *lane, int max)
+{
+    struct device *device = &lane->device;
+    const uint64_t before = device->accepted;
+    const fw_time asked_at = now(live), quiet_since = asked_at - QUIET_MS * FW_MILLISECOND;
+    const bool is_counted = device_count_accepted(device);
+    const bool is_taken = take_packets(live, lane, max) > 0;
+
+    if (device->accepted != before || is_taken)
+        lane->moved_at = asked_at;
+    if (device->state == DEVICE_ENDED)
+        lane->complete_to = INT64_MAX;
+    else if ((is_counted && device->packets >= device->accepted) || lane->moved_at < quiet_since)
+        lane->complete_to = asked_at;
+    else if (lane->end && lane->queue[lane->end - 1].packet.time > lane->complete_to)
+        lane->complete_to = lane->queue[lane->end - 1].packet.time;
+    if (lane->complete_to < quiet_since && (device->withholds || !is_counted))
+        lane->complete_to = quiet_since;
+}
+
+static void take_all(struct live_source *live, int max)
+{
+    live->asked_at = now(live);
+    if (live->lane_count == 1 && !live->stopping) {
+        take_packets(live, &live->lanes[0], max);
+        return;
+    }
+    for (size_t i = 0; i < live->lane_count; i++)
+        advance(live, &live->lanes[i], max);
+}
+
 /* ------------------------------------------------------------------------------------- merge -- */
 
 static bool is_waiting(const struct live_source *live)
@@ -238,24 +266,21 @@ static bool is_waiting(const struct live_source *live)
     return false;
 }
 
-/* Up to when each lane has handed over all that was captured. `taken_at`: the clock before it was
- * asked. */
-static fw_time horizon_of(const struct live_source *live, fw_time taken_at)
+/* Up to when each lane has handed over all that was captured. */
+static fw_time horizon_of(const struct live_source *live)
 {
-    fw_time horizon = INT64_MAX;
+    fw_time horizon = live->stopping ? live->stop_time : INT64_MAX;
 
-    if (live->hold_ns == 0)
-        return horizon;
-    for (size_t i = 0; i < live->lane_count;
-         i++) /* the clock was put back: nothing may wait for it */
-        if (live->lanes[i].end && live->lanes[i].queue[0].packet.time > taken_at + FW_SECOND)
-            return horizon;
-    if (!live->stopping)
-        horizon = taken_at - live->hold_ns;
+    if (live->lane_count == 1)
+        return INT64_MAX;
     for (size_t i = 0; i < live->lane_count; i++) {
         const struct lane *lane = &live->lanes[i];
-        if (lane->behind && lane->end && lane->queue[lane->end - 1].packet.time < horizon)
-            horizon = lane->queue[lane->end - 1].packet.time;
+
+        /* The clock was put back: nothing may wait for it. */
+        if (lane->at < lane->end && lane->queue[lane->at].packet.time > live->asked_at + FW_SECOND)
+            return INT64_MAX;
+        if (lane->complete_to < horizon)
+            horizon = lane->complete_to;
     }
     return horizon;
 }
@@ -291,19 +316,17 @@ static int lend(struct live_source *live, fw_time horizon, struct fw_packet *pac
 
 /* -------------------------------------------------------------------------------------- ends -- */
 
-static fw_time now(const struct live_source *live)
-{
-    return live->now ? live->now(live->now_context) : 0;
-}
-
 /* What arrived before the interrupt is in the kernel's buffer, and is still told. */
 static void begin_to_stop(struct live_source *live)
 {
     live->stopping = true;
-    live->stop_time = live->now ? now(live) : INT64_MAX;
+    live->stop_time = now(live);
     for (size_t i = 0; i < live->lane_count; i++) {
-        device_count(&live->lanes[i].device);
-        live->lanes[i].stop_after = live->lanes[i].device.accepted;
+        struct lane *lane = &live->lanes[i];
+
+        device_count_accepted(&lane->device);
+        lane->stop_after = lane->device.accepted;
+        lane->moved_at = live->stop_time;
     }
 }
 
@@ -313,8 +336,7 @@ static bool has_all(const struct live_source *live, const struct lane *lane)
         return true;
     if (!live->stopping)
         return false;
-    return lane->device.packets >= lane->stop_after || live->silent_ms >= STOP_MS ||
-           (lane->end && lane->queue[lane->end - 1].packet.time > live->stop_time);
+    return lane->device.packets >= lane->stop_after || lane->complete_to >= live->stop_time;
 }
 
 /* Nothing more is to be taken; what is queued may still be. */
@@ -338,21 +360,17 @@ static int live_next(struct source *source, struct fw_packet *packets, int max)
         return SOURCE_END;
 
     for (int attempt = 0; attempt < 2; attempt++) {
-        const fw_time taken_at = now(live);
         const bool done = is_done(live);
-        const int taken = done ? 0 : take_all(live, max);
-        const int count = lend(live, done ? INT64_MAX : horizon_of(live, taken_at), packets, max);
 
+        if (!done)
+            take_all(live, max);
+        const int count = lend(live, horizon_of(live), packets, max);
         if (count > 0)
             return count;
         if (done)
             return SOURCE_END;
-        live->silent_ms = taken ? 0 : live->silent_ms;
-        if (attempt == 0) {
-            const int ms = is_waiting(live) ? HOLD_IMMEDIATE_MS : WAIT_MS;
-            wait_for_packets(live, ms);
-            live->silent_ms += live->stopping ? ms : 0;
-        }
+        if (attempt == 0)
+            wait_for_packets(live, is_waiting(live) ? LOOK_AGAIN_MS : WAIT_MS);
     }
     return is_done(live) && !is_waiting(live) ? SOURCE_END : SOURCE_AGAIN;
 }
@@ -453,8 +471,6 @@ struct source *source_open_live(const struct live_options *options, struct sourc
     live->max_packets = options->max_packets;
     live->now = options->now;
     live->now_context = options->now_context;
-    if (count > 1 && options->now)
-        live->hold_ns = (options->immediate ? HOLD_IMMEDIATE_MS : HOLD_MS) * FW_MILLISECOND;
     if (!open_lanes(live, options, fault)) {
         live_destroy(&live->source);
         return NULL;

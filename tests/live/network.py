@@ -98,10 +98,12 @@ class Network:
         return process
 
     def load(self, *options):
-        """peers.py's clients: what they did, as a dict."""
+        """peers.py's clients: what they did, as a dict. Their kernel waits for no segment any more."""
         done = self.run(self.client, sys.executable, PEERS, "load", *options)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
+        await_that(lambda: not self.run(self.client, "ss", "-Htan", "state", "fin-wait-1", "state",
+                                        "closing", "state", "last-ack").stdout, "all are closed")
         return json.loads(done.stdout)
 
 

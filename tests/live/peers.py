@@ -97,7 +97,9 @@ async def one(kind):
         if kind == "open":
             KEPT.append(writer)
             return "open"
-        if kind == "server":
+        if kind == "client":
+            writer.write_eof()
+        if kind in ("client", "server"):
             await reader.read()
         if kind == "leak":
             writer.write_eof()

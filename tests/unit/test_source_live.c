@@ -4,10 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "source.h"
 #include "unit.h"
+
+static fw_time wall_clock(void *context)
+{
+    struct timespec now;
+
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * FW_SECOND + now.tv_nsec;
+}
 
 static bool may_capture(void)
 {
@@ -50,12 +60,13 @@ static struct source *open_loopback(const struct sockaddr_in *address, struct li
     options.interface_count = 1;
     options.filter = filter;
     options.buffer_kib = 2048;
+    options.now = wall_clock;
     struct source *source = source_open_live(&options, &fault);
     ck_assert_msg(source != NULL, "%s", fault.text);
     return source;
 }
 
-/* Each packet is seen twice on the loopback: sent and received; libpcap drops the copy. */
+/* What is sent on the loopback is seen once, when it is received. */
 static uint32_t take_numbers(struct source *source, int max)
 {
     struct fw_packet packets[64];
@@ -141,6 +152,42 @@ START_TEST(an_interrupt_lets_what_was_captured_pass)
 }
 END_TEST
 
+START_TEST(packets_of_two_interfaces_come_in_order_of_time)
+{
+    struct sockaddr_in address;
+    struct fw_packet packets[64];
+    struct source_fault fault = { 0 };
+    char filter[64];
+    fw_time latest = 0;
+    uint32_t counts[2] = { 0 };
+
+    if (!may_capture())
+        return;
+    const int sender = open_sender(&address);
+    snprintf(filter, sizeof filter, "udp dst port %u", ntohs(address.sin_port));
+    const struct live_options options = { .interfaces = (const char *const[]){ "lo", "lo" },
+                                          .interface_count = 2,
+                                          .filter = filter,
+                                          .buffer_kib = 2048,
+                                          .now = wall_clock };
+    struct source *source = source_open_live(&options, &fault);
+    ck_assert_msg(source != NULL, "%s", fault.text);
+    send_numbers(sender, &address, 1000);
+    source_interrupt();
+    for (int lent; (lent = source_next(source, packets, 64)) != SOURCE_END;)
+        for (int i = 0; i < lent; i++) {
+            ck_assert_int_ge(packets[i].time, latest);
+            latest = packets[i].time;
+            counts[packets[i].file]++;
+        }
+    ck_assert_uint_eq(counts[0], 1000);
+    ck_assert_uint_eq(counts[1], 1000);
+    source_interrupt_clear();
+    source_destroy(source);
+    close(sender);
+}
+END_TEST
+
 START_TEST(an_interface_that_vanishes_ends_the_capture)
 {
     struct source_fault fault = { 0 };
@@ -157,7 +204,8 @@ START_TEST(an_interface_that_vanishes_ends_the_capture)
     }
     const struct live_options options = { .interfaces = (const char *const[]){ "fwtest0" },
                                           .interface_count = 1,
-                                          .buffer_kib = 2048 };
+                                          .buffer_kib = 2048,
+                                          .now = wall_clock };
     struct source *source = source_open_live(&options, &fault);
     ck_assert_msg(source != NULL, "%s", fault.text);
     source_next(source, packets, 64);
@@ -282,6 +330,7 @@ int main(void)
         packets_of_the_loopback_are_captured_in_order,
         a_silent_interface_says_again,
         an_interrupt_lets_what_was_captured_pass,
+        packets_of_two_interfaces_come_in_order_of_time,
         an_interface_that_does_not_exist_is_told_with_its_neighbours,
         without_permission_the_way_to_it_is_told,
         a_bad_filter_or_link_type_is_told,
