@@ -162,6 +162,7 @@ struct lab {
     struct kernel kernels[2];
     int family;
     FILE *pcap, *truth;
+    int late_ms; /* each packet waits so long before it is delivered */
     int frame_count;
     int clock; /* counts batches of what happened */
     struct connection connections[CONNECTION_ROOM];

@@ -5,7 +5,8 @@
  * lab random SEED COUNT             the same with random runs, from SEED on
  *
  * Options before the command: --finwait PROGRAM (default: finwait), --keep DIRECTORY (writes the
- * recordings there on which finwait disagrees).
+ * recordings there on which finwait disagrees), --late MS (each packet is delivered so much later,
+ * as on a busy machine: what the kernels send meanwhile crosses it).
  *
  * Every run is a child of its own with two network namespaces of its own, which die with it; the
  * children die with this process, whatever ends it.
@@ -36,13 +37,14 @@ enum {
 
 struct options {
     const char *finwait, *keep, *record;
+    int late_ms;
 };
 
 /* One run: a scenario, or a seed. */
 struct run {
     const struct scenario *scenario;
     uint64_t seed;
-    int family;
+    int family, late_ms;
     char name[NAME_ROOM];
 };
 
@@ -71,6 +73,7 @@ static const struct scenario *scenario_at(size_t index)
 static void prepare(struct lab *lab, const struct run *run, FILE *pcap, FILE *truth)
 {
     lab->family = run->family;
+    lab->late_ms = run->late_ms;
     lab->pcap = pcap;
     lab->truth = truth;
     lab->port[CLIENT] = 40001;
@@ -265,7 +268,9 @@ static int run_scenarios(char **names, const struct options *options)
         const struct scenario *scenario = scenario_at(i / 2);
         if (!chosen(scenario, names))
             continue;
-        runs[count] = (struct run){ .scenario = scenario, .family = i & 1 ? AF_INET6 : AF_INET };
+        runs[count] = (struct run){ .scenario = scenario,
+                                    .family = i & 1 ? AF_INET6 : AF_INET,
+                                    .late_ms = options->late_ms };
         snprintf(runs[count++].name, NAME_ROOM, "%s%s", scenario->name, i & 1 ? "-6" : "");
     }
     const int status = count ? run_all(runs, count, options) : USAGE;
@@ -279,7 +284,9 @@ static int run_random(uint64_t seed, size_t count, const struct options *options
 {
     struct run *runs = calloc(count + 1, sizeof(*runs));
     for (size_t i = 0; runs && i < count; i++) {
-        runs[i] = (struct run){ .seed = seed + i, .family = (seed + i) & 1 ? AF_INET : AF_INET6 };
+        runs[i] = (struct run){ .seed = seed + i,
+                                .family = (seed + i) & 1 ? AF_INET : AF_INET6,
+                                .late_ms = options->late_ms };
         snprintf(runs[i].name, NAME_ROOM, "random-%llu", (unsigned long long)(seed + i));
     }
     const int status = runs ? run_all(runs, count, options) : FAILED;
@@ -302,6 +309,8 @@ int main(int argc, char **argv)
             options.finwait = argv[1];
         else if (strcmp(argv[0], "--keep") == 0)
             options.keep = argv[1];
+        else if (strcmp(argv[0], "--late") == 0)
+            options.late_ms = atoi(argv[1]);
     }
     if (argc == 1 && strcmp(*argv, "list") == 0)
         return list();
@@ -313,7 +322,7 @@ int main(int argc, char **argv)
         return run_scenarios(argv + 1, &options);
     if (argc == 3 && strcmp(*argv, "random") == 0)
         return run_random(strtoull(argv[1], NULL, 10), strtoul(argv[2], NULL, 10), &options);
-    fputs("usage: lab [--finwait PROGRAM] [--keep DIRECTORY] "
+    fputs("usage: lab [--finwait PROGRAM] [--keep DIRECTORY] [--late MS] "
           "list | record DIRECTORY [NAME...] | check [NAME...] | random SEED COUNT\n",
           stderr);
     return USAGE;

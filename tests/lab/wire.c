@@ -72,6 +72,11 @@ void wire_collect(struct lab *lab, enum cause cause, const char *what)
         truth_placed(lab, lab->flight[i]);
 }
 
+static void collect_unasked(struct lab *lab)
+{
+    wire_collect(lab, BY_TIMER, "a timer of its kernel ran out; no packet says so");
+}
+
 /* Waits up to MS for either kernel to send.  Returns false if neither did. */
 static bool await(struct lab *lab, int ms)
 {
@@ -79,7 +84,7 @@ static bool await(struct lab *lab, int ms)
                              { lab->kernels[SERVER].tun_fd, POLLIN, 0 } };
     const int before = lab->flight_count;
     poll(fds, 2, ms);
-    wire_collect(lab, BY_TIMER, "a timer of its kernel ran out; no packet says so");
+    collect_unasked(lab);
     return lab->flight_count > before;
 }
 
@@ -132,6 +137,9 @@ static void tap(struct lab *lab, struct frame *frame)
 static void deliver(struct lab *lab, struct frame *frame)
 {
     const int fd = lab->kernels[other(frame->from)].tun_fd;
+    if (lab->late_ms)
+        poll(NULL, 0, lab->late_ms);
+    collect_unasked(lab); /* sent before, however long this process had to wait for its turn */
     truth_arriving(frame);
     if (write(fd, frame->bytes, frame->size) != (ssize_t)frame->size)
         perror("lab: writing to the TUN device");
