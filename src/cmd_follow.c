@@ -486,11 +486,11 @@ static void tell_figures(const struct run_result *result, int64_t elapsed_ns)
     complain(
         NULL,
         "%llu packets in %.3f s (%.0f a second); %llu segments, %llu transitions; at most %llu "
-        "connections at once, %.1f MiB",
+        "connections at once, %llu in one bucket, %.1f MiB",
         (unsigned long long)result->summary.packets, seconds,
         (double)result->summary.packets / seconds, (unsigned long long)counts->segments,
         (unsigned long long)counts->transitions, (unsigned long long)counts->live_peak,
-        (double)counts->memory_peak_bytes / 1048576.0);
+        (unsigned long long)counts->bucket_peak, (double)counts->memory_peak_bytes / 1048576.0);
 }
 
 static unsigned choose_threads(const struct follow *follow)

@@ -161,6 +161,8 @@ enum layer decode_ipv4(struct decoder *decoder)
 
 /* -------------------------------------------------------------------------------------- IPv6 -- */
 
+enum { IPV6_HOME_ADDRESS_BYTES = 18 };
+
 /* Hop-by-hop and destination options. A jumbo payload (RFC 2675) tells the length that did not fit
  * the header; the home address (RFC 6275) is the sender's own, the header's a care-of address. */
 static void ipv6_options(struct decoder *decoder, const uint8_t *header, uint32_t header_bytes,
@@ -178,7 +180,7 @@ static void ipv6_options(struct decoder *decoder, const uint8_t *header, uint32_
             return;
         if (kind == JUMBO && length == 4 && jumbogram && load_be32(value) >= header_bytes)
             decode_limit(decoder, load_be32(value) - header_bytes);
-        if (kind == HOME_ADDRESS && length == 16)
+        if (kind == HOME_ADDRESS && length == IPV6_HOME_ADDRESS_BYTES - 2)
             decode_set_ipv6(&decoder->segment->from, value);
     }
 }
@@ -239,7 +241,9 @@ static enum layer ipv6_payload(struct decoder *decoder, uint8_t protocol, bool j
             const uint32_t header_bytes = 8 + header[1] * 8u;
             if (decode_take(decoder, header_bytes - 8) == NULL)
                 return LAYER_END;
-            if (protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_DESTINATION_OPTIONS)
+            const bool has_options =
+                protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_DESTINATION_OPTIONS;
+            if (has_options && (jumbogram || header_bytes > IPV6_HOME_ADDRESS_BYTES))
                 ipv6_options(decoder, header, header_bytes, jumbogram);
             else if (protocol == PROTOCOL_ROUTING)
                 ipv6_routing(decoder, header, header_bytes);

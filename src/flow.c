@@ -182,6 +182,7 @@ struct flow_table {
     struct shard shards[SHARDS];
     size_t count;
     uint64_t adds, removes;
+    unsigned bucket_peak;
     struct pool ipv4, ipv6; /* of struct flow */
     struct pool bodies, syns;
     struct pool packed[PACKED_POOLS]; /* of 1, 2... PACKED_STEP bytes */
@@ -579,6 +580,11 @@ uint64_t flow_removes(const struct flow_table *table)
     return table->removes;
 }
 
+unsigned flow_bucket_peak(const struct flow_table *table)
+{
+    return table->bucket_peak;
+}
+
 static struct flow_body *take_body(struct flow_table *table)
 {
     struct flow_body *body = pool_take(&table->bodies);
@@ -620,7 +626,12 @@ static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->flows, &flow->key, flow_key_bytes(&flow->key), hash,
                                 flow);
     update_shard(shard);
-    return flow->hh.tbl != NULL;
+    if (!flow->hh.tbl)
+        return false;
+    const unsigned sharing = bucket_of(table, hash)->count;
+    if (sharing > table->bucket_peak)
+        table->bucket_peak = sharing;
+    return true;
 }
 
 /* Puts an entry whose content is there into the table; without memory, or without content, gives

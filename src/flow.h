@@ -152,6 +152,9 @@ struct flow *flow_find(const struct flow_table *table, const struct flow_key *ke
 uint64_t flow_adds(const struct flow_table *table);
 uint64_t flow_removes(const struct flow_table *table);
 
+/* The most that ever shared a bucket. */
+unsigned flow_bucket_peak(const struct flow_table *table);
+
 /* Adds a flow with a body, zeroed but for its key, in queue FLOW_OPEN at `now`. NULL without
  * memory. */
 struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,

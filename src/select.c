@@ -766,7 +766,9 @@ uint32_t selection_states(const struct selection *selection)
 bool selection_is_fixed(const struct selection *selection)
 {
     for (size_t i = 0; selection && i < selection->count; i++)
-        if (selection->code[i].operation == OP_STATE || selection->code[i].operation == OP_FIELD)
+        if (selection->code[i].operation == OP_STATE ||
+            (selection->code[i].operation == OP_FIELD &&
+             !field_is_of_identity(selection->code[i].field.field)))
             return false;
     return true;
 }

@@ -33,6 +33,17 @@ bool field_is_foreign(const struct record_field *field)
     return strcmp(field->stability, RECORD_FOREIGN) == 0;
 }
 
+bool field_is_of_identity(const struct record_field *field)
+{
+    static const char *const names[] = { "conn",        "client_addr", "client_port", "server_addr",
+                                         "server_port", "tunnel",      "vlan" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(field->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* -------------------------------------------------------------------------------------- text -- */
 
 /* The words of a key that has a fixed set of them; NULL after the last. */

@@ -34,6 +34,9 @@ bool field_condition_match(const struct field_condition *condition,
 /* Whether the key is followed only with fw_tracker_options.interop. */
 bool field_is_foreign(const struct record_field *field);
 
+/* Whether the key only says which connection it is: known from its first packet on. */
+bool field_is_of_identity(const struct record_field *field);
+
 bool compare_numbers(enum comparison comparison, int64_t value, int64_t than);
 
 #endif

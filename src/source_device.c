@@ -237,8 +237,8 @@ static void choose_outgoing(struct device *device, enum live_direction direction
 
     device->withholds = direction != LIVE_BOTH || skips_sent || !device->index;
 #ifdef PACKET_IGNORE_OUTGOING
-    if (skips_sent && setsockopt(device->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){ 1 },
-                                 sizeof(int)) == 0)
+    if (skips_sent &&
+        setsockopt(device->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){ 1 }, sizeof(int)) == 0)
         device->withholds = false;
 #endif
 }

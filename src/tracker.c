@@ -1087,6 +1087,7 @@ void fw_tracker_counts(const struct fw_tracker *tracker, struct fw_tracker_count
 {
     *counts = tracker->counts;
     counts->live = flow_count(tracker->flows);
+    counts->bucket_peak = flow_bucket_peak(tracker->flows);
     counts->memory_bytes = flow_memory_bytes(tracker->flows);
     if (counts->memory_bytes > counts->memory_peak_bytes)
         counts->memory_peak_bytes = counts->memory_bytes;

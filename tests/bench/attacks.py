@@ -9,6 +9,7 @@ Bars: 1.2 for plans of addresses; 2 us a packet, 5 ns a byte unpacked, for all o
 """
 import argparse
 import gzip
+import json
 import os
 import random
 import resource
@@ -16,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 SYN, ACK = 2, 16
@@ -75,6 +77,57 @@ def of_one_sum(count):
     for number in range(count // 3):
         port = 1024 + number % 64000
         yield from opening(0x0a000000 | number // 64000 << 16 | 0xffff ^ port, port)
+
+
+# Hashes of flows that have no key, or one that everybody knows, and are linear: what leaves the hash as
+# it is can be computed. Each takes the 12 bytes of addresses and ports.
+
+def crc32(tuple_bytes):
+    return zlib.crc32(tuple_bytes)
+
+
+def toeplitz(tuple_bytes):
+    """What network cards spread flows by, with the key of its specification (Microsoft, RSS)."""
+    number, key, value = int.from_bytes(tuple_bytes, "big"), int.from_bytes(RSS_KEY, "big"), 0
+    for bit in range(96):
+        if number >> (95 - bit) & 1:
+            value ^= key >> (len(RSS_KEY) * 8 - 32 - bit) & 0xffffffff
+    return value
+
+
+RSS_KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c"
+                        "6a42b73bbeac01fa")
+
+
+def changes_without_effect(hash_of):
+    """A basis of the changes to 96 bits that leave the hash what it is (Gauss)."""
+    zero, pivots, basis = hash_of(bytes(12)), {}, []
+    for bit in range(96):
+        change = 1 << bit
+        effect = hash_of(change.to_bytes(12, "big")) ^ zero
+        while effect and effect.bit_length() in pivots:
+            other_effect, other_change = pivots[effect.bit_length()]
+            effect, change = effect ^ other_effect, change ^ other_change
+        if effect:
+            pivots[effect.bit_length()] = effect, change
+        else:
+            basis.append(change)
+    return basis
+
+
+def of_one_hash(hash_of, count):
+    basis = changes_without_effect(hash_of)
+    seen, last = set(), 1 << 95 | 77 << 40 | 1024 << 16 | 80
+    wanted = hash_of(last.to_bytes(12, "big"))
+    while len(seen) < count // 3:
+        last ^= random.choice(basis) ^ random.choice(basis)
+        if last in seen:
+            continue
+        seen.add(last)
+        tuple_bytes = last.to_bytes(12, "big")
+        assert hash_of is not crc32 or crc32(tuple_bytes) == wanted
+        client, server, port, service = struct.unpack(">IIHH", tuple_bytes)
+        yield from opening(client, port, server, service)
 
 
 # --------------------------------------------------------------------------------- other attacks --
@@ -161,6 +214,8 @@ ATTACKS = {
     "one /24": (lambda n: pcap(from_a_24(n)), 1, "1.2"),
     "one address": (lambda n: pcap(from_one(n)), 1, "1.2"),
     "one sum": (lambda n: pcap(of_one_sum(n)), 1, "1.2"),
+    "one CRC-32": (lambda n: pcap(of_one_hash(crc32, n)), 1, "1.2"),
+    "one RSS hash": (lambda n: pcap(of_one_hash(toeplitz, n)), 1, "1.2"),
     "SYN again": (lambda n: pcap(syn_again(n)), 1, 2000),
     "fragments": (lambda n: pcap(fragments(n)), 1, 2000),
     "extension headers": (lambda n: pcap(extensions(n)), 0.25, 2000),
@@ -188,6 +243,55 @@ def seconds_of(finwait, path, runs):
     return least
 
 
+# ---------------------------------------------------------------------------------------- memory --
+
+def spoofed_syns(count):
+    """A SYN each of 40 bytes, a microsecond after the other, as records of a pcap file."""
+    packet = ipv4(0, SERVER, tcp(0, 80, 7, 0, SYN))
+    before, between, after = packet[:12], packet[16:20], packet[22:]
+    for number in range(count):
+        time = 10**9 + number
+        yield b"".join((struct.pack("<IIII", time // 10**6, time % 10**6, 40, 40), before,
+                        struct.pack(">I", random.getrandbits(32)), between,
+                        struct.pack(">H", 1024 + number % 60000), after))
+
+
+def records(packets, micros):
+    return b"".join(struct.pack("<IIII", micros // 10**6, micros % 10**6, len(packet), len(packet)) +
+                    packet for packet in packets)
+
+
+def closing(client, port):
+    yield ipv4(client, SERVER, tcp(port, 443, 8, 10, 1 | ACK))
+    yield ipv4(SERVER, client, tcp(443, port, 10, 9, 1 | ACK))
+    yield ipv4(client, SERVER, tcp(port, 443, 9, 11, ACK))
+
+
+def flood_under_a_limit(finwait, count, mebibytes):
+    """Whether connections from before and amid a flood are still known after it, and its memory."""
+    opened, amid = list(opening(1, 1024, service=443)), list(opening(2, 1024, service=443))
+    with subprocess.Popen([finwait, "--json", "--allow-partial", "--max-mem", f"{mebibytes}M", "-Y",
+                           "server_port = 443", "-r", "-"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        stream = process.stdin
+        stream.writelines(pcap([]))
+        stream.write(records(opened, 10**9 - 10))
+        stream.writelines(spoofed_syns(count // 2))
+        stream.write(records(amid, 10**9 + count // 2))
+        stream.writelines(spoofed_syns(count - count // 2))
+        stream.write(records([*closing(1, 1024), *closing(2, 1024)], 10**9 + count))
+        stream.close()
+        told = [json.loads(line) for line in process.stdout]
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    whole = [record for record in told if record["type"] == "connection" and
+             record["end"] == "fin" and record["open"] == "complete" and not record["midstream"]]
+    summary = told[-1]
+    print(f"{count:,} spoofed SYNs under --max-mem {mebibytes}M: {len(whole)} of 2 real connections "
+          f"known after them, {summary['evicted']:,} evicted, peak {usage.ru_maxrss / 1024:.0f} MiB "
+          f"resident; bar 2, 300 MB")
+
+
 def build():
     folder = os.path.join(ROOT, "build-bench")
     if not os.path.exists(os.path.join(folder, "build.ninja")):
@@ -203,7 +307,8 @@ def main():
     parser.add_argument("--packets", type=int, default=600_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--finwait")
-    parser.add_argument("names", nargs="*", choices=[[], *ATTACKS], metavar="NAME")
+    parser.add_argument("--syns", type=int, default=10_000_000, help="of the flood under --max-mem 256M")
+    parser.add_argument("names", nargs="*", choices=[[], *ATTACKS, "flood"], metavar="NAME")
     wishes = parser.parse_args()
     finwait = wishes.finwait or build()
     random.seed(1)
@@ -218,7 +323,8 @@ def main():
             return seconds_of(finwait, path, wishes.runs)
 
         nothing = measure(pcap([]))
-        for name in ["random"] + [name for name in wishes.names or ATTACKS if name != "random"]:
+        names = [name for name in wishes.names or ATTACKS if name not in ("random", "flood")]
+        for name in ["random"] * bool(names) + names:
             write, share, bar = ATTACKS[name]
             count = int(wishes.packets * share)
             each = (measure(write(count)) - nothing) / count * 1e9
@@ -227,6 +333,9 @@ def main():
             print(f"{name:22}{count:>12,}{each:>9.1f}{each / base:>7.2f}  "
                   f"{'' if bar is None else bar if isinstance(bar, str) else f'{bar} ns'}"
                   f"{'  OVER' if over else ''}", flush=True)
+
+    if not wishes.names or "flood" in wishes.names:
+        flood_under_a_limit(finwait, wishes.syns, 256)
 
 
 if __name__ == "__main__":

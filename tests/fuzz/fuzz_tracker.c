@@ -36,6 +36,7 @@ static void check_limits(const struct run *run)
     FUZZ_CHECK(options->max_connections == 0 || counts.live_peak <= options->max_connections);
     FUZZ_CHECK(options->max_memory_bytes == 0 ||
                counts.memory_peak_bytes <= options->max_memory_bytes);
+    FUZZ_CHECK(counts.bucket_peak <= 30); /* of so few, whatever the addresses and the key */
     FUZZ_CHECK(counts.live <= counts.live_peak && counts.memory_bytes <= counts.memory_peak_bytes);
 }
 

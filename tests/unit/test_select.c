@@ -349,6 +349,7 @@ START_TEST(addresses_and_ports_are_known_at_the_first_packet)
 {
     ck_assert(selection_is_fixed(NULL));
     ck_assert(is_fixed("dst 10.0.0.1 and not sport = :50001"));
+    ck_assert(is_fixed("client_addr = 10.0.0.1 or conn = 7 and vlan = 3 and server_port != 80"));
     ck_assert(!is_fixed("dst 10.0.0.1 and state close-wait"));
     ck_assert(!is_fixed("client_retransmits > 3 or dport = :80"));
 }

@@ -318,6 +318,19 @@ END_TEST
 
 /* -------------------------------------------------------------------------------- limits -- */
 
+START_TEST(connections_are_spread_over_the_buckets)
+{
+    struct run run = run_with_defaults();
+
+    run_start(&run);
+    for (unsigned n = 1; n <= 20000; n++)
+        opens(&run, n);
+    ck_assert_uint_ge(counts_of(&run).bucket_peak, 2);
+    ck_assert_uint_le(counts_of(&run).bucket_peak, 30);
+    run_stop(&run);
+}
+END_TEST
+
 START_TEST(max_connections_is_held_exactly)
 {
     struct run run = run_with_defaults();
@@ -918,6 +931,7 @@ int main(void)
         a_clock_that_runs_back_is_counted_and_ends_nothing,
         segments_older_than_the_one_before_are_counted_and_no_others,
         times_at_both_ends_of_their_range_are_harmless,
+        connections_are_spread_over_the_buckets,
         max_connections_is_held_exactly,
         closed_go_first_then_half_open_then_idle_oldest_first,
         a_busy_connection_outlives_a_quiet_one,
