@@ -348,7 +348,7 @@ static const struct view_ops *choose_view(const struct follow *follow)
         return verification_view(follow->verification);
     switch (follow->options->format) {
     case FORMAT_JSON:
-        return &view_json;
+        return follow->options->quiet ? &view_json_quiet : &view_json;
     case FORMAT_CSV:
         return &view_csv;
     case FORMAT_TSV:

@@ -368,7 +368,7 @@ static bool show_now(void *context, const struct fw_connection *connection)
 /* Every line of records is one. */
 static void separate_views(const struct loop *loop)
 {
-    if (loop->any_view && loop->run->view != &view_json)
+    if (loop->any_view && loop->run->view != &view_json && loop->run->view != &view_json_quiet)
         out_char(loop->run->out, '\n');
 }
 

@@ -111,7 +111,8 @@ struct view_ops {
     void (*destroy)(struct view *view);
 };
 
-extern const struct view_ops view_transitions, view_table, view_show, view_json, view_csv, view_tsv,
-    view_zeek, view_quiet, view_diagnose, view_verify, view_evidence, view_compare, view_top;
+extern const struct view_ops view_transitions, view_table, view_show, view_json, view_json_quiet,
+    view_csv, view_tsv, view_zeek, view_quiet, view_diagnose, view_verify, view_evidence,
+    view_compare, view_top;
 
 #endif

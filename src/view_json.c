@@ -169,7 +169,7 @@ static void on_step(void *context, const struct fw_step *step)
 {
     struct view *view = context;
 
-    if (view->options->quiet || !lines_want(view->lines, step))
+    if (!lines_want(view->lines, step))
         return;
     char *const first = lines_begin(view->lines);
     char *at = put_step(view, first, step);
@@ -191,8 +191,6 @@ static void on_end(void *context, const struct fw_connection *connection)
 {
     struct view *view = context;
 
-    if (view->options->quiet)
-        return;
     if (lines_decide(view->lines, connection)) {
         char *at = lines_begin(view->lines);
         at = record_json(&view->stamp, at, connection, view->options->first_time);
@@ -385,6 +383,14 @@ const struct view_ops view_json = {
     .wants_interop = true,
     .create = create,
     .hooks = { .step = on_step, .end = on_end },
+    .finish = finish,
+    .destroy = destroy,
+};
+
+/* -q: only the end needs to be known. */
+const struct view_ops view_json_quiet = {
+    .name = "json",
+    .create = create,
     .finish = finish,
     .destroy = destroy,
 };

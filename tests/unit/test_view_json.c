@@ -149,8 +149,7 @@ END_TEST
 
 START_TEST(quiet_leaves_the_summary)
 {
-    kit_begin(&kit, &view_json);
-    kit.options.quiet = true;
+    kit_begin(&kit, &view_json_quiet);
     kit_play_ordinary(&kit);
     kit_end(&kit);
     char *text = kit_finish(&kit);
