@@ -176,6 +176,7 @@ struct listener {
 
 struct queue {
     struct flow *oldest, *newest;
+    size_t whole; /* how many have a body */
 };
 
 struct flow_table {
@@ -530,6 +531,7 @@ void flow_identity(const struct flow *flow, struct fw_identity *identity)
 static void unlink_queue(struct flow_table *table, struct flow *flow)
 {
     struct queue *queue = &table->queues[flow->queue];
+    queue->whole -= flow->form == FLOW_WHOLE;
     *(flow->older ? &flow->older->newer : &queue->oldest) = flow->newer;
     *(flow->newer ? &flow->newer->older : &queue->newest) = flow->older;
 }
@@ -538,6 +540,7 @@ static void link_newest(struct flow_table *table, struct flow *flow, enum flow_q
                         fw_time now)
 {
     struct queue *queue = &table->queues[to];
+    queue->whole += flow->form == FLOW_WHOLE;
     flow->queue = (uint8_t)to;
     flow->queued = now;
     flow->newer = NULL;
@@ -555,6 +558,11 @@ void flow_enqueue(struct flow_table *table, struct flow *flow, enum flow_queue q
 struct flow *flow_oldest(const struct flow_table *table, enum flow_queue queue)
 {
     return table->queues[queue].oldest;
+}
+
+bool flow_has_whole(const struct flow_table *table, enum flow_queue queue)
+{
+    return table->queues[queue].whole > 0;
 }
 
 /* -------------------------------------------------------------------------------------- entries */
@@ -735,6 +743,7 @@ int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *sy
     release_content(table, flow);
     flow->body = body;
     flow->form = FLOW_WHOLE;
+    table->queues[flow->queue].whole++;
     return 0;
 }
 
@@ -750,6 +759,7 @@ void flow_fold(struct flow_table *table, struct flow *flow)
     flow->packed = kept;
     flow->form = FLOW_PACKED;
     flow->packed_bytes = (uint16_t)bytes;
+    table->queues[flow->queue].whole--;
 }
 
 size_t flow_count(const struct flow_table *table)

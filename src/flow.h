@@ -188,6 +188,8 @@ uint64_t flow_id(const struct flow *flow);
 /* Puts a flow at the end of a queue. */
 void flow_enqueue(struct flow_table *table, struct flow *flow, enum flow_queue queue, fw_time now);
 struct flow *flow_oldest(const struct flow_table *table, enum flow_queue queue);
+/* Whether any flow of a queue has a body. */
+bool flow_has_whole(const struct flow_table *table, enum flow_queue queue);
 
 /* Lends a flow's endpoints. */
 void flow_identity(const struct flow *flow, struct fw_identity *identity);

@@ -184,6 +184,8 @@ bool input_fill(struct input *input, size_t wanted_bytes)
 {
     size_t there = (size_t)(input->window.end - input->window.at);
 
+    if (!input->buffer) /* it failed when it was made */
+        return false;
     if (there > 0)
         memmove(input->buffer, input->window.at, there);
     input->idle = false;

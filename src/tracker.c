@@ -425,20 +425,28 @@ static void settle_doubt(struct fw_tracker *tracker, struct flow *flow)
     tell_doubted(tracker, flow, &result);
 }
 
+/* Tells what happened to a flow that is a lone SYN: for as long as that takes it has a body. */
+static void tell_lone_syn(struct fw_tracker *tracker, struct flow *flow, struct flow_body *body,
+                          const struct fw_segment *segment, const struct tcp_result *result,
+                          fw_time time)
+{
+    struct flow_syn *syn = flow->syn;
+    flow->body = body;
+    flow->form = FLOW_WHOLE;
+    tell_step(tracker, flow, segment, FW_CLIENT, result, time);
+    flow->syn = syn;
+    flow->form = FLOW_LONE_SYN;
+}
+
 /* The attempt that a lone SYN began is given up. */
 static void expire_lone_syn(struct fw_tracker *tracker, struct flow *flow, fw_time when)
 {
-    struct flow_syn *syn = flow->syn;
     struct flow_body body = { 0 };
     struct tcp_result result;
-    replay(tracker, flow, syn, &body);
-    flow->body = &body;
-    flow->form = FLOW_WHOLE;
+    replay(tracker, flow, flow->syn, &body);
     tcp_timeout(&body.tcp, TCP_TIMER_SYN, when, &result);
     enqueue(tracker, flow, FLOW_UNANSWERED, when);
-    tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
-    flow->syn = syn;
-    flow->form = FLOW_LONE_SYN;
+    tell_lone_syn(tracker, flow, &body, NULL, &result, when);
 }
 
 /* What an attempt that is held beside a flow becomes when that is over. */
@@ -545,27 +553,34 @@ void fw_tracker_advance(struct fw_tracker *tracker, fw_time now)
 
 /* ------------------------------------------------------------------------------------- eviction */
 
-/* The next to go of a queue; `whole`: that has a body. NULL: none, or none that is found soon. */
-static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue, bool whole)
+/* The next to go of a queue; NULL: none. */
+static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue)
 {
     enum { LOOKS = 64 };
     struct flow *flow = flow_oldest(tracker->flows, queue);
-    for (int look = 0; flow && look < LOOKS; look++) {
-        if (queue == FLOW_OPEN && base_of(flow) > flow->queued) { /* was not idle since */
-            flow_enqueue(tracker->flows, flow, FLOW_OPEN, base_of(flow));
-            flow = flow_oldest(tracker->flows, FLOW_OPEN);
-        } else if (whole && flow->form != FLOW_WHOLE) {
-            flow = flow->newer;
-        } else {
-            return flow;
-        }
+    for (int look = 0; queue == FLOW_OPEN && flow && look < LOOKS; look++) {
+        if (base_of(flow) <= flow->queued)
+            break;
+        flow_enqueue(tracker->flows, flow, queue, base_of(flow)); /* was not idle since */
+        flow = flow_oldest(tracker->flows, queue);
     }
-    return whole ? NULL : flow;
+    return flow;
+}
+
+static void evict(struct fw_tracker *tracker, struct flow *flow, uint64_t *counter)
+{
+    ++*counter;
+    if (flow->newer)
+        flow_prefetch_removal(tracker->flows, flow->newer);
+    if (flow->form == FLOW_WHOLE)
+        drop_held(tracker, flow);
+    end_flow(tracker, flow, FW_END_EVICTED);
 }
 
 /* Closed first, then half-open oldest first, then idle (states.md 35: evicted is not closed).
- * `spare` stays. False: there is none to go. */
-static bool evict_one(struct fw_tracker *tracker, bool whole, const struct flow *spare)
+ * `spare` stays. `body`: one is needed, so that nothing goes of a kind of which none has one; of
+ * the others the oldest do, until one does. False: there is none to go. */
+static bool evict_one(struct fw_tracker *tracker, bool body, const struct flow *spare)
 {
     static const struct {
         enum flow_queue queue;
@@ -580,21 +595,21 @@ static bool evict_one(struct fw_tracker *tracker, bool whole, const struct flow 
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        struct flow *flow = next_to_go(tracker, order[i].queue, whole);
-        if (!flow || flow == spare)
+        if (body && !flow_has_whole(tracker->flows, order[i].queue))
             continue;
-        ++*(uint64_t *)((char *)&tracker->counts + order[i].counter);
-        if (flow->newer)
-            flow_prefetch_removal(tracker->flows, flow->newer);
-        if (flow->form == FLOW_WHOLE)
-            drop_held(tracker, flow);
-        end_flow(tracker, flow, FW_END_EVICTED);
+        struct flow *flow = next_to_go(tracker, order[i].queue);
+        if (flow && flow == spare)
+            flow = flow->newer;
+        if (!flow)
+            continue;
+        evict(tracker, flow, (uint64_t *)(void *)((char *)&tracker->counts + order[i].counter));
         return true;
     }
     return false;
 }
 
-/* After flow_add() or flow_expand() failed: makes room for what was missing. False: cannot. */
+/* After flow_add() or flow_expand() failed: makes room for what was missing, or comes nearer to it.
+ * False: cannot. */
 static bool make_room(struct fw_tracker *tracker, const struct flow *spare)
 {
     switch (flow_refused(tracker->flows)) {
@@ -685,22 +700,17 @@ static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key
     return flow;
 }
 
-/* Tells what the lone SYN of a flow did: for as long as that takes it has a body. */
-static void tell_lone_syn(struct fw_tracker *tracker, struct flow *flow,
+/* What the lone SYN of a flow did. */
+static void step_lone_syn(struct fw_tracker *tracker, struct flow *flow,
                           const struct fw_segment *segment)
 {
-    struct flow_syn *syn = flow->syn;
-    struct flow_body body = { .id = syn->id,
+    struct flow_body body = { .id = flow->syn->id,
                               .first_frame = segment->frame,
                               .last_frame = segment->frame };
     struct tcp_result result;
     tcp_init(&body.tcp, segment);
     tcp_step(&body.tcp, FW_CLIENT, segment, &result);
-    flow->body = &body;
-    flow->form = FLOW_WHOLE;
-    tell_step(tracker, flow, segment, FW_CLIENT, &result, segment->time);
-    flow->syn = syn;
-    flow->form = FLOW_LONE_SYN;
+    tell_lone_syn(tracker, flow, &body, segment, &result, segment->time);
 }
 
 /* A connection of which one SYN is all that is known. */
@@ -718,7 +728,7 @@ static int start_lone_syn(struct fw_tracker *tracker, const struct taken *taken,
     count_connection(tracker);
     enqueue(tracker, flow, FLOW_SYN, tracker->now);
     if (tracker->hooks->step || tracker->hooks->segment) {
-        tell_lone_syn(tracker, flow, segment);
+        step_lone_syn(tracker, flow, segment);
     } else {
         tracker->counts.transitions++;
         tracker->counts.notes[FW_NOTE_NONE]++;

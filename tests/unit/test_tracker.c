@@ -318,6 +318,28 @@ END_TEST
 
 /* -------------------------------------------------------------------------------- limits -- */
 
+/* SYNs that are sent again take bodies, which all lie behind many that do not. */
+START_TEST(there_is_room_for_bodies_behind_lone_syns)
+{
+    struct run run = run_with_defaults();
+
+    run.options.max_memory_bytes = 512 * 1024;
+    run_start(&run);
+    opens(&run, 1);
+    for (int again = 0; again < 2; again++)
+        for (unsigned n = 2; n <= 1200; n++)
+            if (!again || n > 200)
+                sends(&run, n, FW_CLIENT, FW_SYN, 0, 0);
+    ck_assert_uint_gt(counts_of(&run).evicted_half_open, 0);
+    opens(&run, 1201);
+    ck_assert_uint_eq(counts_of(&run).evicted_idle, 0);
+    closes(&run, 1);
+    closes(&run, 1201);
+    ck_assert_int_eq(observed(&run, 1)->state[FW_SERVER], FW_CLOSED);
+    run_stop(&run);
+}
+END_TEST
+
 START_TEST(connections_are_spread_over_the_buckets)
 {
     struct run run = run_with_defaults();
@@ -931,6 +953,7 @@ int main(void)
         a_clock_that_runs_back_is_counted_and_ends_nothing,
         segments_older_than_the_one_before_are_counted_and_no_others,
         times_at_both_ends_of_their_range_are_harmless,
+        there_is_room_for_bodies_behind_lone_syns,
         connections_are_spread_over_the_buckets,
         max_connections_is_held_exactly,
         closed_go_first_then_half_open_then_idle_oldest_first,
