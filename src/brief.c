@@ -24,6 +24,7 @@ struct brief brief_of(const struct fw_connection *connection)
         .any_fin = connection->fins[FW_CLIENT] || connection->fins[FW_SERVER],
         .client_rst = connection->rsts[FW_CLIENT] > 0,
         .server_rst = connection->rsts[FW_SERVER] > 0,
+        .lossy = connection->lossy,
     };
 }
 
@@ -44,5 +45,6 @@ void brief_connection(const struct brief *brief, struct fw_connection *connectio
         .closed_by = (enum fw_closed_by)brief->closed_by,
         .fins = { brief->any_fin },
         .rsts = { brief->client_rst, brief->server_rst },
+        .lossy = brief->lossy,
     };
 }

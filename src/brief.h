@@ -15,7 +15,7 @@ struct brief {
     const char *cause;
     uint8_t client_state, server_state, open, end, closed_by, outcome; /* enums of that name */
     bool client_inferred, server_inferred, client_timed, server_timed;
-    bool any_fin, client_rst, server_rst;
+    bool any_fin, client_rst, server_rst, lossy;
 };
 
 struct brief brief_of(const struct fw_connection *connection);

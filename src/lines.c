@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "losses.h"
 #include "select.h"
 
 enum fate { UNDECIDED, WANTED, UNWANTED };
@@ -60,10 +61,12 @@ bool lines_want(const struct lines *lines, const struct fw_step *step)
 
     if (!lines->asks_now)
         return true;
-    if (lines->fixed)
+    if (lines->fixed) {
         connection.identity = *step->identity;
-    else
+    } else {
         fw_step_connection(step, &connection);
+        losses_mark(lines->options->losses, &connection);
+    }
     return selection_match(lines->options->selection, &connection);
 }
 

@@ -59,3 +59,9 @@ bool losses_touch(const struct losses *losses, const struct fw_connection *conne
             return true;
     return false;
 }
+
+void losses_mark(const struct losses *losses, struct fw_connection *connection)
+{
+    if (losses && !connection->lossy)
+        connection->lossy = losses_touch(losses, connection);
+}

@@ -1,6 +1,6 @@
 /*
  * When packets were lost, so that connections that lived through it can be marked. What is known is
- * that a counter has grown since it was last read: a span of time. Level 5.
+ * that a counter has grown since it was last read: a span of time. Level 4.
  */
 #ifndef LOSSES_H
 #define LOSSES_H
@@ -24,5 +24,8 @@ void losses_add(struct losses *losses, fw_time from, fw_time until);
 
 /* Whether packets of the connection may be among what was lost: it had begun, and was not over. */
 bool losses_touch(const struct losses *losses, const struct fw_connection *connection);
+
+/* Sets connection->lossy where that is so; `losses` may be NULL. */
+void losses_mark(const struct losses *losses, struct fw_connection *connection);
 
 #endif

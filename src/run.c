@@ -561,6 +561,7 @@ int run_loop(const struct run *run, struct run_result *result)
     *result = (struct run_result){ .summary = { .first_time = 0, .last_time = -1 } };
     loop.tracker = fw_tracker_create(&run->tracker, &hooks, &loop);
     run->view_options->tracker = loop.tracker;
+    run->view_options->losses = &loop.losses;
     pipeline.tracker = loop.tracker;
     loop.pipeline = loop.tracker ? pipeline_create(&pipeline) : NULL;
     error = loop.pipeline ? 0 : -ENOMEM;
@@ -586,6 +587,7 @@ int run_loop(const struct run *run, struct run_result *result)
     }
     drop_view(&loop);
     run->view_options->tracker = NULL;
+    run->view_options->losses = NULL;
     fw_tracker_destroy(loop.tracker);
     free(loop.links);
     return error;

@@ -54,7 +54,8 @@ struct view_options {
     struct top_host *top;          /* top */
     /* Filled by the loop, for fw_tracker_find(); NULL after it. */
     const struct fw_tracker *tracker;
-    const char *command_line; /* what the hint at the end repeats, such as "-r lab.pcap" */
+    const struct losses *losses; /* live: what the tracker does not know of; see losses_mark() */
+    const char *command_line;    /* what the hint at the end repeats, such as "-r lab.pcap" */
 };
 
 /* Link types that were skipped, with how many packets. */

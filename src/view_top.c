@@ -11,6 +11,7 @@
 #include "digits.h"
 #include "evidence.h"
 #include "explain.h"
+#include "losses.h"
 #include "out.h"
 #include "select.h"
 #include "summary.h"
@@ -188,8 +189,10 @@ static void refine(struct view *view)
         struct top_row *row = &view->list.rows[i];
 
         if (!row->gone && view->options->tracker &&
-            fw_tracker_find(view->options->tracker, &row->brief.identity, &connection))
+            fw_tracker_find(view->options->tracker, &row->brief.identity, &connection)) {
+            losses_mark(view->options->losses, &connection);
             row->brief = brief_of(&connection);
+        }
     }
 }
 

@@ -476,7 +476,7 @@ static char *put_open(char *at, const struct fw_connection *connection, fw_time 
     return put_duration(at, "silent ", stamp_since(now, connection->last_time), ": open");
 }
 
-char *words_of_connection(char *at, const struct fw_connection *connection, fw_time now)
+static char *put_outcome(char *at, const struct fw_connection *connection, fw_time now)
 {
     switch (outcome_of(connection)) {
     case OUTCOME_CLOSED:
@@ -493,6 +493,18 @@ char *words_of_connection(char *at, const struct fw_connection *connection, fw_t
         break;
     }
     return at;
+}
+
+char *words_of_connection(char *at, const struct fw_connection *connection, fw_time now)
+{
+    const char *const before = at;
+
+    at = put_outcome(at, connection, now);
+    if (!connection->lossy)
+        return at;
+    if (at > before)
+        at = TEXT_LITERAL(at, "; ");
+    return TEXT_LITERAL(at, "packets are missing");
 }
 
 bool words_is_failure(enum outcome outcome)

@@ -70,12 +70,29 @@ START_TEST(many_losses_mark_rather_too_much)
 }
 END_TEST
 
+START_TEST(a_mark_stays_and_needs_no_losses)
+{
+    struct fw_connection touched = lived(1, 2, FW_ESTABLISHED, FW_ESTABLISHED);
+
+    losses_mark(NULL, &touched);
+    ck_assert(!touched.lossy);
+    losses.count = 0;
+    lose(10, 11);
+    losses_mark(&losses, &touched);
+    ck_assert(touched.lossy);
+    losses.count = 0;
+    losses_mark(&losses, &touched);
+    ck_assert(touched.lossy);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         what_was_over_before_or_began_after_is_not_touched,
         what_is_not_over_may_have_ended_in_what_was_lost,
         many_losses_mark_rather_too_much,
+        a_mark_stays_and_needs_no_losses,
     };
 
     return UNIT_RUN("losses", tests);

@@ -20,6 +20,15 @@ static const char *why(enum fw_state client, enum fw_state server, enum fw_open 
     return text;
 }
 
+START_TEST(what_the_capture_misses_is_said)
+{
+    kit_connection(&kit, 1);
+    kit.connection.lossy = true;
+    ck_assert_str_eq(why(FW_FIN_WAIT_2, FW_CLOSE_WAIT, FW_OPEN_COMPLETE, FW_END_OPEN),
+                     "for 118.9 s: the server has not closed; packets are missing");
+}
+END_TEST
+
 START_TEST(a_half_closed_connection_says_who_did_not_close)
 {
     kit_connection(&kit, 1);
@@ -94,6 +103,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
+        what_the_capture_misses_is_said,
         a_half_closed_connection_says_who_did_not_close,
         a_closed_connection_says_who_closed_and_how_long_2msl_lasts,
         what_did_not_open_or_was_reset_says_why,
