@@ -422,7 +422,8 @@ static int make_view_options(struct follow *follow)
     if (options->resolve) {
         char error[TEXT_BYTES], hint[TEXT_BYTES];
 
-        follow->resolver = resolver_create(options->sandbox, options->user, error, hint);
+        follow->resolver = resolver_create(follow->command->view != &view_top, options->sandbox,
+                                           options->user, error, hint);
         if (!follow->resolver) {
             complain(hint, "-N: %s", error);
             return EXIT_UNREADABLE;

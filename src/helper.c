@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +73,28 @@ static void ignore_signals(void)
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void on_message(int number, siginfo_t *info, void *context)
+{
+    struct pollfd end = { .fd = info->si_fd };
+
+    (void)number;
+    (void)context;
+    if (poll(&end, 1, 0) > 0 && end.revents & POLLHUP)
+        _exit(0);
+}
+
+/* Whatever it waits for. PR_SET_PDEATHSIG would not do: a parent in a Landlock domain may signal
+ * nobody outside, not even by dying. */
+static void end_with_parent(int fd)
+{
+    struct sigaction action = { .sa_sigaction = on_message, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+    sigaction(SIGIO, &action, NULL);
+    fcntl(fd, F_SETOWN, getpid());
+    fcntl(fd, F_SETSIG, SIGIO); /* so that si_fd is filled */
+    fcntl(fd, F_SETFL, O_ASYNC);
 }
 
 static void be_helper(const struct helper_service *service, void *context,
@@ -83,13 +106,12 @@ static void be_helper(const struct helper_service *service, void *context,
     struct sandbox_state state;
 
     ignore_signals();
+    end_with_parent(fd);
     prctl(PR_SET_NAME, name);
     greeting.good = (!service->begin || service->begin(context)) &&
                     sandbox_enter(plan, &state, greeting.error, greeting.hint);
     if (!helper_write(fd, &greeting, sizeof greeting) || !greeting.good)
         return;
-    /* Changing the user id has cleared it. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (read_all(fd, request, service->request_bytes) && service->serve(context, request, fd))
         continue;
 }
@@ -144,7 +166,7 @@ void helper_stop(struct helper *helper)
     if (helper->fd >= 0)
         close(helper->fd);
     if (helper->pid > 0)
-        waitpid(helper->pid, NULL, 0);
+        waitpid(helper->pid, NULL, WNOHANG); /* it may be waiting for the network */
     free(helper);
 }
 
@@ -153,6 +175,13 @@ bool helper_ask(struct helper *helper, const void *request)
     if (!helper->gone)
         helper->gone = !helper_write(helper->fd, request, helper->service->request_bytes);
     return !helper->gone;
+}
+
+bool helper_has_answer(const struct helper *helper)
+{
+    struct pollfd end = { .fd = helper->fd, .events = POLLIN };
+
+    return helper->gone || poll(&end, 1, 0) > 0;
 }
 
 bool helper_read(struct helper *helper, void *answer, size_t bytes)

@@ -26,11 +26,14 @@ enum { HELPER_REQUEST_BYTES = 64 };
  * each). service and context are the child's copies. */
 struct helper *helper_start(const struct helper_service *service, void *context,
                             const struct sandbox_plan *plan, char *error, char *hint);
+/* Does not wait for it: it ends now, or when what it was asked has come, or with the parent. */
 void helper_stop(struct helper *helper);
 
 /* In the parent. False: the child has gone; it is not asked again. */
 bool helper_ask(struct helper *helper, const void *request);
 bool helper_read(struct helper *helper, void *answer, size_t bytes);
+/* Whether helper_read() would not wait, but for what follows at once. */
+bool helper_has_answer(const struct helper *helper);
 
 /* In the child; all of it, or false: the parent has gone. */
 bool helper_write(int to, const void *answer, size_t bytes);

@@ -10,13 +10,12 @@
 #include <sys/socket.h>
 
 /* A direct-mapped cache: two endpoints in one slot ask again, nothing grows. */
-enum { SLOTS = 4096 };
+enum { SLOTS = 4096, ASKED_MOST = 64 };
 
 struct entry {
     bool used;
     struct fw_endpoint endpoint;
-    char *host;    /* NULL: has no name */
-    char *service; /* NULL: has no name */
+    char *name; /* NULL: has none, or it is not known yet */
 };
 
 /* What the helper is asked, and what it says. */
@@ -31,8 +30,11 @@ struct answer {
 
 struct resolver {
     struct helper *helper;
-    struct entry hosts[SLOTS];    /* endpoint.port is 0 */
-    struct entry services[SLOTS]; /* only endpoint.port counts */
+    bool waits;
+    struct entry hosts[SLOTS];         /* endpoint.port is 0 */
+    struct entry services[SLOTS];      /* of any address: only endpoint.port counts */
+    struct question asked[ASKED_MOST]; /* not answered yet, in a ring */
+    size_t oldest, asked_count;
     char text[2 * sizeof((struct answer *)0)->name + 4];
 };
 
@@ -91,7 +93,8 @@ static const struct helper_service name_service = {
 /* --------------------------------------------------------------------------------- the parent --
  */
 
-struct resolver *resolver_create(enum sandbox_mode mode, const char *user, char *error, char *hint)
+struct resolver *resolver_create(bool waits, enum sandbox_mode mode, const char *user, char *error,
+                                 char *hint)
 {
     const struct sandbox_plan plan = { .mode = mode, .role = SANDBOX_NAMES, .user = user };
     struct resolver *resolver = calloc(1, sizeof *resolver);
@@ -101,6 +104,7 @@ struct resolver *resolver_create(enum sandbox_mode mode, const char *user, char 
         hint[0] = '\0';
         return NULL;
     }
+    resolver->waits = waits;
     resolver->helper = helper_start(&name_service, NULL, &plan, error, hint);
     if (resolver->helper)
         return resolver;
@@ -108,29 +112,13 @@ struct resolver *resolver_create(enum sandbox_mode mode, const char *user, char 
     return NULL;
 }
 
-/* NULL: it has no name. */
-static char *ask(struct resolver *resolver, const struct fw_endpoint *endpoint, bool of_service)
-{
-    struct question question; /* goes to another process: no bytes of ours in its gaps */
-    struct answer answer;
-
-    memset(&question, 0, sizeof question);
-    question.endpoint = *endpoint;
-    question.service = of_service;
-    if (!helper_ask(resolver->helper, &question) ||
-        !helper_read(resolver->helper, &answer, sizeof answer) || !answer.known)
-        return NULL;
-    answer.name[sizeof answer.name - 1] = '\0';
-    return strdup(answer.name);
-}
-
 void resolver_destroy(struct resolver *resolver)
 {
     if (!resolver)
         return;
     for (size_t i = 0; i < SLOTS; i++) {
-        free(resolver->hosts[i].host);
-        free(resolver->services[i].service);
+        free(resolver->hosts[i].name);
+        free(resolver->services[i].name);
     }
     helper_stop(resolver->helper);
     free(resolver);
@@ -145,40 +133,77 @@ static size_t slot_of(const struct fw_endpoint *endpoint)
     return (hash ^ hash >> 12) % SLOTS;
 }
 
-static const char *host_name(struct resolver *resolver, const struct fw_endpoint *endpoint)
+static struct entry *entry_of(struct resolver *resolver, const struct question *question)
 {
-    struct entry *entry = &resolver->hosts[slot_of(endpoint)];
-    struct fw_endpoint key = *endpoint;
-
-    key.port = 0;
-    if (entry->used && memcmp(&entry->endpoint, &key, sizeof key) == 0)
-        return entry->host;
-    free(entry->host);
-    *entry = (struct entry){ .used = true, .endpoint = key };
-    entry->host = ask(resolver, &key, false);
-    return entry->host;
+    return question->service ? &resolver->services[question->endpoint.port % SLOTS]
+                             : &resolver->hosts[slot_of(&question->endpoint)];
 }
 
-static const char *service_name(struct resolver *resolver, uint16_t port)
+static bool is_about(const struct entry *entry, const struct question *question)
 {
-    struct entry *entry = &resolver->services[port % SLOTS];
-    const struct fw_endpoint any = { .family = FW_IPV4, .port = port };
+    return entry->used &&
+           memcmp(&entry->endpoint, &question->endpoint, sizeof entry->endpoint) == 0;
+}
 
-    if (entry->used && entry->endpoint.port == port)
-        return entry->service;
-    free(entry->service);
-    *entry = (struct entry){ .used = true, .endpoint = any };
-    entry->service = ask(resolver, &any, true);
-    return entry->service;
+/* Answers come in the order of the questions. */
+static void take_answer(struct resolver *resolver)
+{
+    const struct question *question = &resolver->asked[resolver->oldest];
+    struct entry *entry = entry_of(resolver, question);
+    struct answer answer;
+
+    resolver->oldest = (resolver->oldest + 1) % ASKED_MOST;
+    resolver->asked_count--;
+    if (!helper_read(resolver->helper, &answer, sizeof answer) || !answer.known ||
+        !is_about(entry, question))
+        return;
+    answer.name[sizeof answer.name - 1] = '\0';
+    entry->name = strdup(answer.name);
+}
+
+static void ask(struct resolver *resolver, const struct question *question)
+{
+    struct entry *entry = entry_of(resolver, question);
+
+    if (resolver->asked_count == ASKED_MOST)
+        return; /* next time */
+    free(entry->name);
+    *entry = (struct entry){ .used = true, .endpoint = question->endpoint };
+    if (!helper_ask(resolver->helper, question))
+        return;
+    resolver->asked[(resolver->oldest + resolver->asked_count++) % ASKED_MOST] = *question;
+    if (resolver->waits)
+        take_answer(resolver);
+}
+
+/* The name of a host or of a port; NULL: it has none, or it is not known yet. */
+static const char *name_of(struct resolver *resolver, const struct fw_endpoint *endpoint,
+                           bool service)
+{
+    struct question question; /* goes to another process: no bytes of ours in its gaps */
+
+    memset(&question, 0, sizeof question);
+    question.service = service;
+    question.endpoint.family = service ? FW_IPV4 : endpoint->family;
+    if (service)
+        question.endpoint.port = endpoint->port;
+    else
+        memcpy(question.endpoint.addr, endpoint->addr, sizeof endpoint->addr);
+    const struct entry *entry = entry_of(resolver, &question);
+    if (!is_about(entry, &question))
+        ask(resolver, &question);
+    return is_about(entry, &question) ? entry->name : NULL;
 }
 
 const char *resolver_name(void *context, const struct fw_endpoint *endpoint)
 {
     struct resolver *resolver = context;
-    const char *host = host_name(resolver, endpoint);
-    const char *service = service_name(resolver, endpoint->port);
     char address[54];
 
+    while (resolver->asked_count > 0 && helper_has_answer(resolver->helper))
+        take_answer(resolver);
+    const char *host = name_of(resolver, endpoint, false);
+    const char *service = name_of(resolver, endpoint, true);
     if (!host && !service)
         return NULL;
     fw_endpoint_text(endpoint, address);

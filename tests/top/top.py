@@ -506,6 +506,52 @@ def leak_and_refuse(connections):
             one.close()
 
 
+def with_names(hosts, resolver, *words):
+    """A command of the shell, in a network of its own, with these files of the resolver."""
+    for name, text in ("hosts", hosts), ("resolv.conf", resolver):
+        with open(os.path.join(FOLDER, name), "w", encoding="ascii") as stream:
+            stream.write(text)
+    mounts = " && ".join(f"mount --bind {name} /etc/{name}" for name in ("hosts", "resolv.conf"))
+    inside = f"ip link set lo up && {mounts} && exec {command(*words)}"
+    return f"exec unshare -n -m sh -c {shlex.quote(inside)}"
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
+            return stream.read().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+@test
+def names_are_shown_when_they_are_known():
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise Skip("needs root and util-linux, for name servers of its own")
+    client = re.search(r"(\S+):\d+ +(\S+):80",
+                       subprocess.run([FINWAIT, "table", "-r", LEAK], capture_output=True, text=True,
+                                      check=True).stdout)
+    hosts = f"{client.group(1)} laptop.example\n{client.group(2)} web.example\n"
+    with Terminal(with_names(hosts, "", "-N", "-r", LEAK), width=120) as terminal:
+        terminal.until(r"laptop\.example:\d+ +web\.example:http")
+        terminal.keys("q")
+    # Nobody answers (a test network, RFC 5737): the names are not waited for.
+    silent = "nameserver 192.0.2.1\noptions timeout:30 attempts:5\n"
+    route = with_names("", silent, "-N", "-r", LEAK).replace(
+        "ip link set lo up", "ip link set lo up && ip link add out type veth peer name sink && "
+        "ip addr add 192.0.2.2/24 dev out && ip link set out up && ip link set sink up && "
+        "ip neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev out", 1)
+    with Terminal(route, width=120) as terminal:
+        terminal.until(re.escape(client.group(2)) + r":80")
+        pid = terminal.pid()
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
+            asking = stream.read().split()
+        terminal.keys("q")
+        for process in [pid, *asking]:
+            if not wait_for(lambda: not is_alive(process)):  # pylint: disable=cell-var-from-loop
+                raise AssertionError("somebody waits for names to end")
+
+
 @test
 def an_interface_is_watched():
     if os.geteuid() != 0 or not shutil.which("ip"):
