@@ -109,16 +109,35 @@ static struct top_losses losses(void *context)
     };
 }
 
+/* Packets of one connection seldom have more than one link type. */
+enum { LINK_TYPES = 8 };
+
 struct saving {
-    struct pcapng_writer writer;
+    struct pcapng_blocks blocks;
+    uint16_t link_types[LINK_TYPES]; /* by the number of their description */
+    uint32_t link_type_count;
     uint64_t count;
 };
+
+/* False: there is no room for one more, or no memory. */
+static bool find_link_type(struct saving *saving, uint16_t link_type, uint32_t *number)
+{
+    for (*number = 0; *number < saving->link_type_count; ++*number)
+        if (saving->link_types[*number] == link_type)
+            return true;
+    if (*number == LINK_TYPES || !pcapng_interface(&saving->blocks, link_type, 0, NULL))
+        return false;
+    saving->link_types[saving->link_type_count++] = link_type;
+    return true;
+}
 
 static bool save_packet(void *context, const struct fw_packet *packet)
 {
     struct saving *saving = context;
+    uint32_t interface;
 
-    saving->count += pcapng_write_packet(&saving->writer, packet);
+    saving->count += find_link_type(saving, packet->link_type, &interface) &&
+                     pcapng_packet(&saving->blocks, interface, packet);
     return true;
 }
 
@@ -158,8 +177,10 @@ static void save(void *context, const struct fw_identity *identity, uint64_t pac
             close(fd);
         return;
     }
-    pcapng_write_begin(&saving.writer, &out);
-    kept_each(stage->host.kept, identity->id, save_packet, &saving);
+    if (pcapng_section(&saving.blocks))
+        kept_each(stage->host.kept, identity->id, save_packet, &saving);
+    out_bytes(&out, (const char *)saving.blocks.bytes, saving.blocks.used);
+    pcapng_finish(&saving.blocks);
     out_finish(&out);
     const int error = out.error ? out.error : close(fd) < 0 ? errno : 0;
     if (error)
