@@ -339,6 +339,23 @@ char *text_end(char *at, enum text_style style, bool color)
     return color && style != TEXT_PLAIN ? TEXT_LITERAL(at, "\033[0m") : at;
 }
 
+char *text_cell(char *at, const struct text_cell *cell, size_t *gap)
+{
+    const size_t columns = text_columns(cell->text, cell->length);
+    const size_t left = cell->right ? cell->width - columns : 0;
+
+    if (cell->length == 0) {
+        *gap += cell->width + cell->between;
+        return at;
+    }
+    memset(at, ' ', *gap + left);
+    at = text_begin(at + *gap + left, cell->style, cell->color);
+    memcpy(at, cell->text, cell->length);
+    at = text_end(at + cell->length, cell->style, cell->color);
+    *gap = cell->width - columns - left + cell->between;
+    return at;
+}
+
 /* --------------------------------------------------------------------------------- endpoints -- */
 
 char *text_endpoint(char *at, const struct fw_endpoint *endpoint,

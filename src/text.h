@@ -116,6 +116,18 @@ enum text_style { TEXT_PLAIN, TEXT_BOLD, TEXT_DIM, TEXT_RED, TEXT_YELLOW, TEXT_G
 char *text_begin(char *at, enum text_style style, bool color);
 char *text_end(char *at, enum text_style style, bool color);
 
+/* A cell of a table; the text fits into its width. `*gap`: the columns that cells before have left
+ * open, and this one leaves; spaces at the end of a line are not written. */
+struct text_cell {
+    const char *text;
+    size_t length;
+    size_t width, between; /* columns: of the cell, and to the next */
+    bool right;            /* aligned */
+    bool color;
+    enum text_style style;
+};
+char *text_cell(char *at, const struct text_cell *cell, size_t *gap);
+
 /* --------------------------------------------------------------------------------- endpoints -- */
 
 enum { TEXT_ENDPOINT_BYTES = 272 };

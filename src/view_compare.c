@@ -209,7 +209,6 @@ static enum text_style style_of(const struct compare_row *row, enum column colum
     return TEXT_PLAIN;
 }
 
-/* `gap` is what the cells before have left open: trailing spaces are not written. */
 static char *put_cell(const struct table *table, char *at, enum column column, char *text,
                       size_t length, enum text_style style, size_t *gap)
 {
@@ -222,18 +221,15 @@ static char *put_cell(const struct table *table, char *at, enum column column, c
     if (text_columns(text, length) > width)
         length = text_cut(text, length, width, column == COLUMN_LOCAL || column == COLUMN_PEER,
                           table->options->utf8);
-    const size_t columns = text_columns(text, length);
-    const size_t left = column == COLUMN_CONN ? width - columns : 0;
-    if (length == 0) {
-        *gap += width + table->gap;
-        return at;
-    }
-    memset(at, ' ', *gap + left);
-    at = text_begin(at + *gap + left, style, table->options->color);
-    memcpy(at, text, length);
-    at = text_end(at + length, style, table->options->color);
-    *gap = width - columns - left + table->gap;
-    return at;
+    return text_cell(at,
+                     &(struct text_cell){ .text = text,
+                                          .length = length,
+                                          .width = width,
+                                          .between = table->gap,
+                                          .right = column == COLUMN_CONN,
+                                          .color = table->options->color,
+                                          .style = style },
+                     gap);
 }
 
 static void print_header(const struct table *table)

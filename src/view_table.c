@@ -313,7 +313,6 @@ static enum text_style style_of(const struct brief *row, enum column column)
     return row->outcome == OUTCOME_HALF_CLOSED ? TEXT_YELLOW : TEXT_RED;
 }
 
-/* `gap` is what the cells before have left open: trailing spaces are not written. */
 static char *put_cell(const struct view *view, char *at, enum column column, char *text,
                       size_t length, enum text_style style, size_t *gap)
 {
@@ -321,19 +320,15 @@ static char *put_cell(const struct view *view, char *at, enum column column, cha
 
     if (width == 0)
         return at;
-    length = cut_cell(view, column, text, length);
-    const size_t columns = text_columns(text, length);
-    const size_t left = is_right_aligned(column) ? width - columns : 0;
-    if (length > 0) {
-        memset(at, ' ', *gap + left);
-        at = text_begin(at + *gap + left, style, view->options->color);
-        memcpy(at, text, length);
-        at = text_end(at + length, style, view->options->color);
-        *gap = width - columns - left + view->gap;
-    } else {
-        *gap += width + view->gap;
-    }
-    return at;
+    return text_cell(at,
+                     &(struct text_cell){ .text = text,
+                                          .length = cut_cell(view, column, text, length),
+                                          .width = width,
+                                          .between = view->gap,
+                                          .right = is_right_aligned(column),
+                                          .color = view->options->color,
+                                          .style = style },
+                     gap);
 }
 
 static void print_header(struct view *view)
