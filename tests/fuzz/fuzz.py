@@ -156,7 +156,7 @@ def seed(target, corpus):
 
 
 def engine(target, *arguments):
-    return subprocess.run([program(f"fuzz_{target}"), "-timeout=10", "-rss_limit_mb=3000",
+    return subprocess.run([program(f"fuzz_{target}"), "-timeout=30", "-rss_limit_mb=3000",
                            "-entropic=0", *arguments], check=False,
                           env=dict(os.environ, **{key: os.environ.get(key, value)
                                                   for key, value in SANITIZERS.items()}))
