@@ -9,13 +9,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* A direct-mapped cache: two endpoints in one slot ask again, nothing grows. */
-enum { SLOTS = 4096, ASKED_MOST = 64 };
+/* A cache of sets: in each the one that was not wanted for longest goes, nothing grows. */
+enum { SETS = 512, WAYS = 8, ASKED_MOST = 64 };
 
 struct entry {
-    bool used;
     struct fw_endpoint endpoint;
-    char *name; /* NULL: has none, or it is not known yet */
+    char *name;      /* NULL: has none, or it is not known yet */
+    uint64_t wanted; /* the newest is the highest; 0: not used */
+    bool is_asked;   /* not answered yet */
 };
 
 /* What the helper is asked, and what it says. */
@@ -31,8 +32,9 @@ struct answer {
 struct resolver {
     struct helper *helper;
     bool waits;
-    struct entry hosts[SLOTS];         /* endpoint.port is 0 */
-    struct entry services[SLOTS];      /* of any address: only endpoint.port counts */
+    struct entry hosts[SETS][WAYS];    /* endpoint.port is 0 */
+    struct entry services[SETS][WAYS]; /* of any address: only endpoint.port counts */
+    uint64_t wanted;
     struct question asked[ASKED_MOST]; /* not answered yet, in a ring */
     size_t oldest, asked_count;
     char text[2 * sizeof((struct answer *)0)->name + 4];
@@ -116,64 +118,73 @@ void resolver_destroy(struct resolver *resolver)
 {
     if (!resolver)
         return;
-    for (size_t i = 0; i < SLOTS; i++) {
-        free(resolver->hosts[i].name);
-        free(resolver->services[i].name);
+    for (size_t i = 0; i < (size_t)SETS * WAYS; i++) {
+        free(resolver->hosts[i / WAYS][i % WAYS].name);
+        free(resolver->services[i / WAYS][i % WAYS].name);
     }
     helper_stop(resolver->helper);
     free(resolver);
 }
 
-static size_t slot_of(const struct fw_endpoint *endpoint)
+static size_t set_of(const struct fw_endpoint *endpoint)
 {
     uint32_t hash = UINT32_C(2166136261); /* FNV-1a: only the cache's spread depends on it */
 
     for (size_t i = 0; i < sizeof endpoint->addr; i++)
         hash = (hash ^ endpoint->addr[i]) * UINT32_C(16777619);
-    return (hash ^ hash >> 12) % SLOTS;
+    return (hash ^ hash >> 12) % SETS;
 }
 
-static struct entry *entry_of(struct resolver *resolver, const struct question *question)
+/* Its entry, else *victim is the one that may go for it; NULL: all of the set are asked for. */
+static struct entry *find(struct resolver *resolver, const struct question *question,
+                          struct entry **victim)
 {
-    return question->service ? &resolver->services[question->endpoint.port % SLOTS]
-                             : &resolver->hosts[slot_of(&question->endpoint)];
-}
+    struct entry *set = question->service ? resolver->services[question->endpoint.port % SETS]
+                                          : resolver->hosts[set_of(&question->endpoint)];
 
-static bool is_about(const struct entry *entry, const struct question *question)
-{
-    return entry->used &&
-           memcmp(&entry->endpoint, &question->endpoint, sizeof entry->endpoint) == 0;
+    *victim = NULL;
+    for (size_t i = 0; i < WAYS; i++) {
+        struct entry *entry = &set[i];
+        if (entry->wanted &&
+            memcmp(&entry->endpoint, &question->endpoint, sizeof entry->endpoint) == 0)
+            return entry;
+        if (!entry->is_asked && (!*victim || entry->wanted < (*victim)->wanted))
+            *victim = entry;
+    }
+    return NULL;
 }
 
 /* Answers come in the order of the questions. */
 static void take_answer(struct resolver *resolver)
 {
     const struct question *question = &resolver->asked[resolver->oldest];
-    struct entry *entry = entry_of(resolver, question);
     struct answer answer;
+    struct entry *victim, *entry = find(resolver, question, &victim);
 
     resolver->oldest = (resolver->oldest + 1) % ASKED_MOST;
     resolver->asked_count--;
-    if (!helper_read(resolver->helper, &answer, sizeof answer) || !answer.known ||
-        !is_about(entry, question))
+    entry->is_asked = false;
+    if (!helper_read(resolver->helper, &answer, sizeof answer) || !answer.known)
         return;
     answer.name[sizeof answer.name - 1] = '\0';
     entry->name = strdup(answer.name);
 }
 
-static void ask(struct resolver *resolver, const struct question *question)
+/* NULL: too many are asked for already. */
+static struct entry *ask(struct resolver *resolver, const struct question *question,
+                         struct entry *entry)
 {
-    struct entry *entry = entry_of(resolver, question);
-
-    if (resolver->asked_count == ASKED_MOST)
-        return; /* next time */
+    if (!entry || resolver->asked_count == ASKED_MOST)
+        return NULL;
     free(entry->name);
-    *entry = (struct entry){ .used = true, .endpoint = question->endpoint };
+    *entry = (struct entry){ .endpoint = question->endpoint, .wanted = ++resolver->wanted };
     if (!helper_ask(resolver->helper, question))
-        return;
+        return entry;
+    entry->is_asked = true;
     resolver->asked[(resolver->oldest + resolver->asked_count++) % ASKED_MOST] = *question;
     if (resolver->waits)
         take_answer(resolver);
+    return entry;
 }
 
 /* The name of a host or of a port; NULL: it has none, or it is not known yet. */
@@ -189,10 +200,11 @@ static const char *name_of(struct resolver *resolver, const struct fw_endpoint *
         question.endpoint.port = endpoint->port;
     else
         memcpy(question.endpoint.addr, endpoint->addr, sizeof endpoint->addr);
-    const struct entry *entry = entry_of(resolver, &question);
-    if (!is_about(entry, &question))
-        ask(resolver, &question);
-    return is_about(entry, &question) ? entry->name : NULL;
+    struct entry *victim, *entry = find(resolver, &question, &victim);
+    if (!entry && !(entry = ask(resolver, &question, victim)))
+        return NULL;
+    entry->wanted = ++resolver->wanted;
+    return entry->name;
 }
 
 const char *resolver_name(void *context, const struct fw_endpoint *endpoint)

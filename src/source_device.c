@@ -229,17 +229,17 @@ static bool is_loopback(const struct device *device)
 }
 
 /* What is sent on the loopback is seen once more when it is received, and libpcap skips the first;
- * with --direction=in it skips all that is sent. The kernel need not hand that over at all. */
-static void choose_outgoing(struct device *device, enum live_direction direction)
+ * with --direction=in it skips all that is sent. The kernel need not hand that over at all; one
+ * that cannot leaves it to libpcap. */
+static void ignore_outgoing(const struct device *device, enum live_direction direction)
 {
-    const bool skips_sent =
-        direction == LIVE_IN || (direction == LIVE_BOTH && device->index && is_loopback(device));
-
-    device->withholds = direction != LIVE_BOTH || skips_sent || !device->index;
 #ifdef PACKET_IGNORE_OUTGOING
-    if (skips_sent &&
-        setsockopt(device->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){ 1 }, sizeof(int)) == 0)
-        device->withholds = false;
+    if (direction == LIVE_IN || (direction == LIVE_BOTH && device->index && is_loopback(device)))
+        setsockopt(device->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){ 1 }, sizeof(int));
+#else
+    (void)is_loopback;
+    (void)device;
+    (void)direction;
 #endif
 }
 
@@ -309,7 +309,7 @@ bool device_open(struct device *device, const char *name, const struct live_opti
     const bool nanoseconds = pcap_get_tstamp_precision(device->pcap) == PCAP_TSTAMP_PRECISION_NANO;
     device->tick_ns = nanoseconds ? 1 : 1000;
     device->index = if_nametoindex(name);
-    choose_outgoing(device, options->direction);
+    ignore_outgoing(device, options->direction);
     open_missed_files(device);
     for (size_t i = 0; i < 2; i++)
         device->missed_before[i] = read_missed(device->missed_files[i]);

@@ -24,8 +24,6 @@ struct device {
     uint16_t link_type;
     uint32_t snaplen;
     int64_t tick_ns;
-    bool withholds; /* some that the kernel accepts are not handed over: those that go the other way
-                     */
     enum device_state state;
     char why[160]; /* DEVICE_ENDED: words after the name */
 

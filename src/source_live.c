@@ -18,11 +18,14 @@ enum {
      * which costs eight times the processor; several interfaces wait for one another. */
     WAIT_MS = 10,
     WAIT_FOR_OTHERS_MS = 4,
-    LOOK_AGAIN_MS = 3,   /* while packets wait for those of others */
+    LOOK_AGAIN_MS = 1,   /* while packets wait for those of others */
     LOOK_AFTER_MS = 100, /* an interface that is down: whether it is still there */
-    /* What the kernel has accepted and does not hand over in this time never comes: where libpcap
-     * withholds some, nothing waits longer. */
+    /* What the kernel has accepted and does not hand over in this time never comes: libpcap
+     * withholds some, for the other direction, or for a filter that is too long for the kernel. */
     QUIET_MS = 100,
+    /* Packets are usually stamped after they are counted; if somebody asks the kernel for times of
+     * arrival, before, while they wait for a processor. */
+    STAMPED_BEFORE_MS = 1,
 
     QUEUE_MAX = 4096,  /* packets; then those of the others have their turn */
     CHANGES_TOLD = 20, /* an interface that goes down and up all day is told no more */
@@ -39,10 +42,11 @@ struct lane {
     size_t at, end, room; /* of the queue; what is before `at` is lent, until the next call */
     uint8_t *bytes;
     size_t bytes_used, bytes_room;
-    bool down_untold;    /* it has been taken down, which was not said yet */
-    fw_time complete_to; /* all that was captured until then has been taken */
-    fw_time moved_at;    /* when the kernel last accepted a packet, or one was taken */
-    uint64_t stop_after; /* packets of the device, when stopping */
+    bool down_untold;       /* it has been taken down, which was not said yet */
+    fw_time complete_to;    /* all that was captured until then has been taken */
+    fw_time moved_at;       /* when the kernel last accepted a packet, or one was taken */
+    uint64_t seen_accepted; /* of the device, then */
+    uint64_t stop_after;    /* packets of the device, when stopping */
 };
 
 struct live_source {
@@ -56,7 +60,7 @@ struct live_source {
     int down_ms;           /* since interfaces that are down were looked after */
     bool stopping;         /* interrupted: only what the kernel already has is still taken */
     fw_time stop_time;     /* what was captured later is not */
-    fw_time asked_at;      /* the clock before the lanes were last asked */
+    fw_time asked_at;      /* the clock after the lanes were last asked */
     struct pollfd *polled; /* one for each lane */
     size_t lane_count;
     struct lane lanes[];
@@ -163,13 +167,17 @@ static void note_state(struct live_source *live, struct lane *lane, enum device_
     }
 }
 
+/* Those that wait for other lanes are as many as they may be. */
+static bool is_full(const struct lane *lane)
+{
+    return lane->end - lane->at >= QUEUE_MAX;
+}
+
 static int take_packets(struct live_source *live, struct lane *lane, int max)
 {
     const enum device_state before = lane->device.state;
 
     forget_lent(lane);
-    if (lane->end >= QUEUE_MAX)
-        return 0;
     const int count = device_take(&lane->device, max, queue_packet, lane);
     note_state(live, lane, before);
     return count;
@@ -202,7 +210,7 @@ static void wait_for_packets(struct live_source *live, int ms)
         const struct device *device = &live->lanes[i].device;
 
         live->polled[i] = (struct pollfd){
-            .fd = device->state == DEVICE_ENDED ? -1 : device->fd,
+            .fd = device->state == DEVICE_ENDED || is_full(&live->lanes[i]) ? -1 : device->fd,
             .events = POLLIN,
         };
     }
@@ -224,36 +232,40 @@ static fw_time now(const struct live_source *live)
     return live->now(live->now_context);
 }
 
-/* Packets are stamped after they are counted: what is counted later was captured later. */
 static void advance(struct live_source *live, struct lane *lane, int max)
 {
     struct device *device = &lane->device;
-    const uint64_t before = device->accepted;
     const fw_time asked_at = now(live), quiet_since = asked_at - QUIET_MS * FW_MILLISECOND;
     const bool is_counted = device_count_accepted(device);
-    const bool is_taken = take_packets(live, lane, max) > 0;
+    if (lane->complete_to > asked_at) /* the clock was put back */
+        lane->complete_to = 0;
+    const int count = is_full(lane) ? max : take_packets(live, lane, max);
+    const bool is_drained = count < max; /* what the kernel still has is not older than its block */
 
-    if (device->accepted != before || is_taken)
+    if (device->accepted != lane->seen_accepted || count > 0)
         lane->moved_at = asked_at;
+    lane->seen_accepted = device->accepted;
+    fw_time complete_to = is_drained ? quiet_since : lane->complete_to;
     if (device->state == DEVICE_ENDED)
-        lane->complete_to = INT64_MAX;
-    else if ((is_counted && device->packets >= device->accepted) || lane->moved_at < quiet_since)
-        lane->complete_to = asked_at;
-    else if (lane->end && lane->queue[lane->end - 1].packet.time > lane->complete_to)
-        lane->complete_to = lane->queue[lane->end - 1].packet.time;
-    if (lane->complete_to < quiet_since && (device->withholds || !is_counted))
-        lane->complete_to = quiet_since;
+        complete_to = INT64_MAX;
+    else if ((is_counted && device->packets >= device->accepted) ||
+             (is_drained && lane->moved_at < quiet_since))
+        complete_to = asked_at - STAMPED_BEFORE_MS * FW_MILLISECOND;
+    else if (lane->at < lane->end && lane->queue[lane->end - 1].packet.time > complete_to)
+        complete_to = lane->queue[lane->end - 1].packet.time;
+    if (complete_to > lane->complete_to)
+        lane->complete_to = complete_to;
 }
 
 static void take_all(struct live_source *live, int max)
 {
-    live->asked_at = now(live);
     if (live->lane_count == 1 && !live->stopping) {
         take_packets(live, &live->lanes[0], max);
         return;
     }
     for (size_t i = 0; i < live->lane_count; i++)
         advance(live, &live->lanes[i], max);
+    live->asked_at = now(live);
 }
 
 /* ------------------------------------------------------------------------------------- merge -- */
@@ -266,22 +278,27 @@ static bool is_waiting(const struct live_source *live)
     return false;
 }
 
-/* Up to when each lane has handed over all that was captured. */
-static fw_time horizon_of(const struct live_source *live)
+/* A packet from the future: the clock was put back, and nothing may wait for it. */
+static bool is_put_back(const struct live_source *live)
+{
+    for (size_t i = 0; i < live->lane_count; i++) {
+        const struct lane *lane = &live->lanes[i];
+        if (lane->at < lane->end && lane->queue[lane->at].packet.time > live->asked_at)
+            return true;
+    }
+    return false;
+}
+
+/* Up to when each lane has handed over all that was captured. `done`: nothing more is taken. */
+static fw_time horizon_of(const struct live_source *live, bool done)
 {
     fw_time horizon = live->stopping ? live->stop_time : INT64_MAX;
 
-    if (live->lane_count == 1)
+    if (live->lane_count == 1 || is_put_back(live))
         return INT64_MAX;
-    for (size_t i = 0; i < live->lane_count; i++) {
-        const struct lane *lane = &live->lanes[i];
-
-        /* The clock was put back: nothing may wait for it. */
-        if (lane->at < lane->end && lane->queue[lane->at].packet.time > live->asked_at + FW_SECOND)
-            return INT64_MAX;
-        if (lane->complete_to < horizon)
-            horizon = lane->complete_to;
-    }
+    for (size_t i = 0; i < live->lane_count && !done; i++)
+        if (live->lanes[i].complete_to < horizon)
+            horizon = live->lanes[i].complete_to;
     return horizon;
 }
 
@@ -364,7 +381,7 @@ static int live_next(struct source *source, struct fw_packet *packets, int max)
 
         if (!done)
             take_all(live, max);
-        const int count = lend(live, horizon_of(live), packets, max);
+        const int count = lend(live, horizon_of(live, done), packets, max);
         if (count > 0)
             return count;
         if (done)

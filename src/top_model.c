@@ -30,6 +30,7 @@ struct top_model {
     struct past *history; /* a ring of TOP_HISTORY */
     uint64_t past_count;  /* since the start */
 
+    const struct losses *losses; /* lent */
     const struct selection *selection;
     uint32_t selected_states;
     size_t matched; /* rows before it have been matched, in this turn */
@@ -313,6 +314,11 @@ void top_model_advance(struct top_model *model, fw_time now)
 /* ---------------------------------------------------------------------------------------- hooks --
  */
 
+void top_model_lost(struct top_model *model, const struct losses *losses)
+{
+    model->losses = losses;
+}
+
 void top_model_step(struct top_model *model, const struct fw_step *step)
 {
     struct fw_connection connection;
@@ -327,6 +333,7 @@ void top_model_step(struct top_model *model, const struct fw_step *step)
         return;
     const bool was_over = row->over, was_closed = was_over && is_closed(&row->brief);
     fw_step_connection(step, &connection);
+    losses_mark(model->losses, &connection);
     row->brief = brief_of(&connection);
     row->over = is_over(&row->brief);
     row->matches = selection_match(model->selection, &connection);
@@ -391,9 +398,11 @@ static void match(const struct top_model *model, const struct fw_tracker *tracke
 {
     struct fw_connection connection;
 
-    if (model->selection &&
-        (row->gone || !fw_tracker_find(tracker, &row->brief.identity, &connection)))
-        brief_connection(&row->brief, &connection);
+    if (model->selection) {
+        if (row->gone || !fw_tracker_find(tracker, &row->brief.identity, &connection))
+            brief_connection(&row->brief, &connection);
+        losses_mark(model->losses, &connection);
+    }
     row->matches = !model->selection || selection_match(model->selection, &connection);
 }
 

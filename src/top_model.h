@@ -11,6 +11,7 @@
 #include "finwait/finwait.h"
 
 #include "brief.h"
+#include "losses.h"
 #include "select.h"
 #include "stamp.h"
 
@@ -95,6 +96,9 @@ void top_model_destroy(struct top_model *model);
 void top_model_step(struct top_model *model, const struct fw_step *step);
 void top_model_segment(struct top_model *model, const struct fw_step *step);
 void top_model_end(struct top_model *model, const struct fw_connection *connection);
+
+/* What was lost so far, lent: the connections that lived through it are lossy. May be NULL. */
+void top_model_lost(struct top_model *model, const struct losses *losses);
 
 /* Time passes: what has ended is dropped. */
 void top_model_advance(struct top_model *model, fw_time now);

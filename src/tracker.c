@@ -17,6 +17,7 @@ struct fw_tracker {
     uint64_t next_id;
     uint64_t max_held, held_count; /* attempts that wait for an answer; 0: no limit */
     uint64_t max_listeners;        /* 0: no limit */
+    bool finishing;                /* queues hold flows that are no more: nothing is evicted */
     struct fw_tracker_counts counts;
 };
 
@@ -612,6 +613,8 @@ static bool evict_one(struct fw_tracker *tracker, bool body, const struct flow *
  * False: cannot. */
 static bool make_room(struct fw_tracker *tracker, const struct flow *spare)
 {
+    if (tracker->finishing)
+        return false;
     switch (flow_refused(tracker->flows)) {
     case FLOW_NO_ENTRY:
         return evict_one(tracker, false, spare);
@@ -670,7 +673,7 @@ static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side
 /* Another connection is to come. */
 static void keep_to_the_most(struct fw_tracker *tracker)
 {
-    if (tracker->options.max_connections > 0 &&
+    if (!tracker->finishing && tracker->options.max_connections > 0 &&
         flow_count(tracker->flows) >= tracker->options.max_connections)
         evict_one(tracker, false, NULL);
 }
@@ -1030,6 +1033,7 @@ void fw_tracker_finish(struct fw_tracker *tracker)
 {
     enum { AHEAD = 8 };
     size_t count;
+    tracker->finishing = true;
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
         for (size_t i = 0; flows && i < count; i++) {
@@ -1046,6 +1050,7 @@ void fw_tracker_finish(struct fw_tracker *tracker)
     fw_tracker_counts(tracker, &counts);
     tracker->counts.memory_peak_bytes = counts.memory_peak_bytes;
     flow_clear(tracker->flows);
+    tracker->finishing = false;
 }
 
 void fw_tracker_each(struct fw_tracker *tracker,

@@ -962,6 +962,7 @@ static void on_step(void *context, const struct fw_step *step)
 {
     struct view *view = context;
 
+    top_model_lost(view->model, view->options->losses);
     top_model_step(view->model, step);
 }
 

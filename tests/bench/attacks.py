@@ -297,9 +297,10 @@ def flood_under_a_limit(finwait, count, mebibytes):
     whole = [record for record in told if record["type"] == "connection" and
              record["end"] == "fin" and record["open"] == "complete" and not record["midstream"]]
     summary = told[-1]
+    peak_mb = usage.ru_maxrss * 1024 / 1e6
     print(f"{count:,} spoofed SYNs under --max-mem {mebibytes}M: {len(whole)} of 2 real connections "
-          f"known after them, {summary['evicted']:,} evicted, peak {usage.ru_maxrss / 1024:.0f} MiB "
-          f"resident; bar 2, 300 MB")
+          f"known after them, {summary['evicted']:,} evicted, peak {peak_mb:.0f} MB "
+          f"resident; bar 2, 300 MB{'  OVER' if len(whole) < 2 or peak_mb > 300 else ''}")
 
 
 def build():

@@ -221,6 +221,39 @@ def packets_of_several_interfaces_are_in_order():
         assert connections(run(FINWAIT, "-r", "kept.pcapng", "--json").stdout) == connections(out)
 
 
+BUSY = """
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+one = socket.create_connection(server.getsockname())
+other = server.accept()[0]
+print("ready", flush=True)
+while True:
+    one.send(b"x")
+    other.recv(1)
+    time.sleep(0.0003)
+"""
+
+
+@test
+def a_busy_interface_does_not_overtake_idle_ones():
+    with Network() as net:
+        add_second_wire(net)
+        net.serve()
+        busy = net.start(net.client, sys.executable, "-c", BUSY)
+        assert busy.stdout.readline() == "ready\n", busy.stderr.read()
+        with open("records", "w+", encoding="ascii") as out:
+            watch = start(net, "-i", CLIENT_IF, "-i", "back0", "-i", "lo", "--json", "tcp", stdout=out)
+            done = net.load("client=40", "--rate=7")  # silent for longer than what counts as idle
+            stop(watch)
+            out.seek(0)
+            shown = [record for record in records(out.read(), "connection")
+                     if record["client_addr"] == CLIENT]
+        assert len(shown) == done["client"]
+        wrong = [record for record in shown if record["dir_by"] != "syn" or record["midstream"] or
+                 record["open"] != "complete" or record["end"] != "fin"]
+        assert not wrong, wrong[0]
+
+
 @test
 def any_is_all_interfaces():
     with Network() as net:

@@ -546,6 +546,7 @@ def names_are_shown_when_they_are_known():
         pid = terminal.pid()
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
             asking = stream.read().split()
+        assert asking, "nobody asks for names"
         terminal.keys("q")
         for process in [pid, *asking]:
             if not wait_for(lambda: not is_alive(process)):  # pylint: disable=cell-var-from-loop
