@@ -161,7 +161,7 @@ static void pool_clear(struct pool *pool)
 /* Flows are spread over uthash tables by the upper bits of their hash, so that none has many to
  * move when it grows. What a look-up needs of a table is kept here: uthash has it behind the
  * table's oldest flow, which is seldom in the cache. */
-enum { SHARD_BITS = 7, SHARDS = 1 << SHARD_BITS };
+enum { SHARD_BITS = 9, SHARDS = 1 << SHARD_BITS };
 struct shard {
     struct flow *flows; /* uthash */
     const UT_hash_bucket *buckets;
@@ -267,7 +267,7 @@ static void init_pool(struct flow_table *table, struct pool *pool, struct budget
 
 struct flow_table *flow_table_create(const struct flow_table_options *options)
 {
-    enum { FEWEST_BUCKETS_LOG2 = 4, MOST_BUCKETS_EACH = 4 };
+    enum { FEWEST_BUCKETS_LOG2 = 2, MOST_BUCKETS_EACH = 4 };
     struct flow_table *table = calloc(1, sizeof(*table));
     if (!table)
         return NULL;
