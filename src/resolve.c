@@ -163,8 +163,11 @@ static void take_answer(struct resolver *resolver)
 
     resolver->oldest = (resolver->oldest + 1) % ASKED_MOST;
     resolver->asked_count--;
+    const bool is_read = helper_read(resolver->helper, &answer, sizeof answer);
+    if (!entry) /* never: what is asked for stays */
+        return;
     entry->is_asked = false;
-    if (!helper_read(resolver->helper, &answer, sizeof answer) || !answer.known)
+    if (!is_read || !answer.known)
         return;
     answer.name[sizeof answer.name - 1] = '\0';
     entry->name = strdup(answer.name);

@@ -568,16 +568,6 @@ static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue
     return flow;
 }
 
-static void evict(struct fw_tracker *tracker, struct flow *flow, uint64_t *counter)
-{
-    ++*counter;
-    if (flow->newer)
-        flow_prefetch_removal(tracker->flows, flow->newer);
-    if (flow->form == FLOW_WHOLE)
-        drop_held(tracker, flow);
-    end_flow(tracker, flow, FW_END_EVICTED);
-}
-
 /* Closed first, then half-open oldest first, then idle (states.md 35: evicted is not closed).
  * `spare` stays. `body`: one is needed, so that nothing goes of a kind of which none has one; of
  * the others the oldest do, until one does. False: there is none to go. */
@@ -603,7 +593,12 @@ static bool evict_one(struct fw_tracker *tracker, bool body, const struct flow *
             flow = flow->newer;
         if (!flow)
             continue;
-        evict(tracker, flow, (uint64_t *)(void *)((char *)&tracker->counts + order[i].counter));
+        ++*(uint64_t *)(void *)((char *)&tracker->counts + order[i].counter);
+        if (flow->newer)
+            flow_prefetch_removal(tracker->flows, flow->newer);
+        if (flow->form == FLOW_WHOLE)
+            drop_held(tracker, flow);
+        end_flow(tracker, flow, FW_END_EVICTED);
         return true;
     }
     return false;
