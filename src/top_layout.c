@@ -524,18 +524,11 @@ static size_t words_text(const struct top_look *look, const struct top_row *row,
 static size_t why_text(const struct top_look *look, const struct top_row *row, char *text)
 {
     const int64_t silent_ns = stamp_since(look->list->now, row->brief.last_time);
+
+    if (top_concern_of(row, look->list->now) == TOP_OPEN && silent_ns < TOP_STUCK_NS)
+        return row->brief.lossy ? (size_t)(TEXT_LITERAL(text, WORDS_LOSSY) - text) : 0;
     size_t length = words_text(look, row, text);
-
     text[length] = '\0';
-    if (top_concern_of(row, look->list->now) == TOP_OPEN && silent_ns < TOP_STUCK_NS) {
-        const char *missing = row->brief.lossy ? strstr(text, "; ") : NULL;
-
-        if (!missing)
-            return 0;
-        length -= (size_t)(missing + 2 - text);
-        memmove(text, missing + 2, length);
-        return length;
-    }
     const char *more = strncmp(text, "for ", 4) == 0 ? strstr(text, ": ") : NULL;
     if (more) {
         length -= (size_t)(more + 2 - text);

@@ -962,7 +962,6 @@ static void on_step(void *context, const struct fw_step *step)
 {
     struct view *view = context;
 
-    top_model_lost(view->model, view->options->losses);
     top_model_step(view->model, step);
 }
 
@@ -1033,6 +1032,7 @@ static struct view *create(const struct view_options *options, struct out *out)
         destroy(view);
         return NULL;
     }
+    top_model_lost(view->model, options->losses);
     if (options->selection) {
         *text_foreign(view->filter, sizeof view->filter - 1, view->host->filter, false) = '\0';
         top_model_select(view->model, options->selection);

@@ -504,7 +504,7 @@ char *words_of_connection(char *at, const struct fw_connection *connection, fw_t
         return at;
     if (at > before)
         at = TEXT_LITERAL(at, "; ");
-    return TEXT_LITERAL(at, "packets are missing");
+    return TEXT_LITERAL(at, WORDS_LOSSY);
 }
 
 bool words_is_failure(enum outcome outcome)

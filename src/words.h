@@ -22,6 +22,9 @@ const char *words_of_note(enum fw_note note);
  * the server has not closed". `now` is the time of the last packet of all. */
 char *words_of_connection(char *at, const struct fw_connection *connection, fw_time now);
 
+/* What it says, behind the rest, of one that is lossy. */
+#define WORDS_LOSSY "packets are missing"
+
 /* Whether to look at it first. */
 bool words_is_failure(enum outcome outcome);
 
