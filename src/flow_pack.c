@@ -140,24 +140,33 @@ static void restore(struct flow_body *b)
     restore_acks(&b->tcp.end[FW_SERVER]);
 }
 
-/* `at`: of an image, in memory. */
-static uint32_t word_of(const struct flow_body *image, size_t at)
+/* Little-endian, one load or store each. */
+static uint32_t load_le32(const uint8_t *at)
 {
-    uint32_t word;
-    memcpy(&word, (const uint8_t *)image + IMAGE_START + 4 * at, sizeof(word));
-    return word;
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* The words in which an image differs from the usual one, as bits. Compilers make it of whole
+static void store_le32(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+    at[2] = (uint8_t)(value >> 16);
+    at[3] = (uint8_t)(value >> 24);
+}
+
+/* Each word as it differs from the usual one, and those that do as bits. Compilers make it of whole
  * vectors: a byte for each word first, then eight of those to a byte. */
-static void find_unusual(const struct flow_body *image, uint64_t masks[MASKS])
+static void find_unusual(const struct flow_body *image, uint32_t words[IMAGE_WORDS],
+                         uint64_t masks[MASKS])
 {
     uint8_t differs[64 * MASKS] = { 0 };
-    uint32_t words[IMAGE_WORDS], expected[IMAGE_WORDS];
-    memcpy(words, (const uint8_t *)image + IMAGE_START, sizeof(words));
+    uint32_t expected[IMAGE_WORDS];
+    memcpy(words, (const uint8_t *)image + IMAGE_START, 4 * IMAGE_WORDS);
     memcpy(expected, (const uint8_t *)&usual + IMAGE_START, sizeof(expected));
-    for (size_t i = 0; i < IMAGE_WORDS; i++)
-        differs[i] = words[i] != expected[i];
+    for (size_t i = 0; i < IMAGE_WORDS; i++) {
+        words[i] ^= expected[i];
+        differs[i] = words[i] != 0;
+    }
     for (size_t i = 0; i < MASKS; i++) {
         masks[i] = 0;
         for (size_t eight = 0; eight < 8; eight++) {
@@ -180,31 +189,35 @@ static size_t lengths_bytes(const uint64_t masks[MASKS])
 size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
 {
     struct flow_body image;
-    uint64_t masks[MASKS], lengths[2 * MASKS] = { 0 };
+    uint32_t words[IMAGE_WORDS];
+    uint64_t masks[MASKS], lengths = 0;
     relate(body, &image);
-    find_unusual(&image, masks);
+    find_unusual(&image, words, masks);
 
-    const size_t lengths_count = lengths_bytes(masks);
-    uint8_t *at = to + ID_BYTES + sizeof(masks) + lengths_count;
+    uint8_t *lengths_at = to + ID_BYTES + sizeof(masks);
+    uint8_t *at = lengths_at + lengths_bytes(masks);
     unsigned bit = 0;
     for (size_t i = 0; i < MASKS; i++) {
         for (uint64_t mask = masks[i]; mask; mask &= mask - 1) {
-            const size_t place = 64 * i + (size_t)__builtin_ctzll(mask);
-            const uint32_t word = word_of(&image, place) ^ word_of(&usual, place);
+            const uint32_t word = words[64 * i + (size_t)__builtin_ctzll(mask)];
             const unsigned more_bytes = (31u - (unsigned)__builtin_clz(word)) / 8;
-            const uint32_t in_order = htole32(word);
-            memcpy(at, &in_order, sizeof(in_order)); /* all of it: the next goes over the zeros */
+            store_le32(at, word); /* all of it: the next goes over the zeros */
             at += 1 + more_bytes;
-            lengths[bit / 64] |= (uint64_t)more_bytes << bit % 64;
+            lengths |= (uint64_t)more_bytes << bit;
             bit += 2;
+            if (bit == 64) {
+                store_le32(lengths_at, (uint32_t)lengths);
+                store_le32(lengths_at + 4, (uint32_t)(lengths >> 32));
+                lengths_at += 8;
+                lengths = bit = 0;
+            }
         }
     }
+    for (unsigned done = 0; done < bit; done += 8)
+        *lengths_at++ = (uint8_t)(lengths >> done);
     const uint64_t id = htole64(body->id);
-    for (size_t i = 0; i < 2 * MASKS; i++)
-        lengths[i] = htole64(lengths[i]);
     memcpy(to, &id, ID_BYTES);
     memcpy(to + ID_BYTES, masks, sizeof(masks));
-    memcpy(to + ID_BYTES + sizeof(masks), lengths, lengths_count);
     return (size_t)(at - to);
 }
 
@@ -223,22 +236,26 @@ void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
     memcpy(masks, padded + ID_BYTES, sizeof(masks));
     uint8_t *const image = (uint8_t *)body + IMAGE_START;
     memcpy(image, (const uint8_t *)&usual + IMAGE_START, 4 * IMAGE_WORDS);
-    const size_t lengths_count = lengths_bytes(masks);
-    uint64_t lengths[2 * MASKS] = { 0 };
-    memcpy(lengths, padded + ID_BYTES + sizeof(masks), lengths_count);
-    const uint8_t *at = padded + ID_BYTES + sizeof(masks) + lengths_count;
-    unsigned bit = 0;
+    const uint8_t *lengths_at = padded + ID_BYTES + sizeof(masks);
+    const uint8_t *at = lengths_at + lengths_bytes(masks);
+    uint32_t lengths = 0;
+    unsigned left = 0;
     for (size_t i = 0; i < MASKS; i++) {
         for (uint64_t mask = masks[i]; mask; mask &= mask - 1) {
             uint8_t *const place = image + 4 * (64 * i + (size_t)__builtin_ctzll(mask));
-            const unsigned more_bytes = le64toh(lengths[bit / 64]) >> bit % 64 & 3;
-            uint32_t word, unusual;
-            memcpy(&unusual, at, sizeof(unusual));
+            if (left-- == 0) {
+                lengths = load_le32(lengths_at);
+                lengths_at += 4;
+                left = 15;
+            }
+            const unsigned more_bytes = lengths & 3;
+            const uint32_t unusual = load_le32(at) & UINT32_MAX >> (24 - 8 * more_bytes);
+            uint32_t word;
             memcpy(&word, place, sizeof(word));
-            word ^= le32toh(unusual) & UINT32_MAX >> (24 - 8 * more_bytes);
+            word ^= unusual;
             memcpy(place, &word, sizeof(word));
+            lengths >>= 2;
             at += 1 + more_bytes;
-            bit += 2;
         }
     }
     restore(body);
