@@ -441,20 +441,14 @@ static const struct shard *shard_of(const struct flow_table *table, unsigned has
     return &table->shards[hash >> (32 - SHARD_BITS)];
 }
 
-static const UT_hash_bucket *bucket_of(const struct flow_table *table, unsigned hash)
+const struct UT_hash_bucket *flow_bucket(const struct flow_table *table, unsigned hash)
 {
     const struct shard *shard = shard_of(table, hash);
     return &shard->buckets[hash & shard->bucket_mask];
 }
 
-void flow_prefetch_bucket(const struct flow_table *table, unsigned hash)
+void flow_prefetch_first(const struct UT_hash_bucket *bucket)
 {
-    __builtin_prefetch(bucket_of(table, hash));
-}
-
-void flow_prefetch_first(const struct flow_table *table, unsigned hash)
-{
-    const UT_hash_bucket *bucket = bucket_of(table, hash);
     if (!bucket->hh_head)
         return;
     const struct flow *flow = (const struct flow *)bucket->hh_head; /* its handle comes first */
@@ -495,7 +489,7 @@ void flow_prefetch_removal(const struct flow_table *table, const struct flow *fl
     if (flow->newer)
         prefetch_entry(flow->newer);
     flow_prefetch_content(flow);
-    flow_prefetch_bucket(table, hh->hashv);
+    __builtin_prefetch(flow_bucket(table, hh->hashv), 1);
     __builtin_prefetch(hh->next, 1);
     __builtin_prefetch(hh->hh_next, 1);
     __builtin_prefetch(hh->hh_prev, 1);
@@ -567,15 +561,21 @@ bool flow_has_whole(const struct flow_table *table, enum flow_queue queue)
 
 /* -------------------------------------------------------------------------------------- entries */
 
-struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash)
+struct flow *flow_find_in(const struct UT_hash_bucket *bucket, const struct flow_key *key,
+                          unsigned hash)
 {
     const size_t bytes = flow_key_bytes(key);
-    const struct UT_hash_handle *handle = bucket_of(table, hash)->hh_head;
+    const struct UT_hash_handle *handle = bucket->hh_head;
     for (; handle; handle = handle->hh_next)
         if (handle->hashv == hash && handle->keylen == bytes &&
             !flow_keys_differ(handle->key, key, bytes))
             return (struct flow *)handle; /* the handle is the first of a flow */
     return NULL;
+}
+
+struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash)
+{
+    return flow_find_in(flow_bucket(table, hash), key, hash);
 }
 
 uint64_t flow_adds(const struct flow_table *table)
@@ -636,7 +636,7 @@ static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
     update_shard(shard);
     if (!flow->hh.tbl)
         return false;
-    const unsigned sharing = bucket_of(table, hash)->count;
+    const unsigned sharing = flow_bucket(table, hash)->count;
     if (sharing > table->bucket_peak)
         table->bucket_peak = sharing;
     return true;

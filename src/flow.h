@@ -136,15 +136,18 @@ size_t flow_key_bytes(const struct flow_key *key);
 bool flow_keys_differ(const void *a, const void *b, size_t bytes);
 
 /* uthash's hash value of a key; find and add take it, so that a batch can be hashed, its buckets
- * prefetched, then the first flow of each bucket, then what hangs on it. */
+ * prefetched, then the first flow of each bucket, then what hangs on it. A bucket stays where it is
+ * until the next flow is added or removed. */
 unsigned flow_hash(const struct flow_table *table, const struct flow_key *key);
-void flow_prefetch_bucket(const struct flow_table *table, unsigned hash);
-void flow_prefetch_first(const struct flow_table *table, unsigned hash);
+const struct UT_hash_bucket *flow_bucket(const struct flow_table *table, unsigned hash);
+void flow_prefetch_first(const struct UT_hash_bucket *bucket);
 void flow_prefetch_content(const struct flow *flow);
 
 /* `flow` is the next to go from its queue: what its removal and that of the one after it touch. */
 void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow);
 
+struct flow *flow_find_in(const struct UT_hash_bucket *bucket, const struct flow_key *key,
+                          unsigned hash);
 struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash);
 
 /* How often a flow was added, removed: what flow_find() said still stands if a found flow was not

@@ -515,6 +515,13 @@ static bool looks_like_last(const struct tcp_end *sender, const struct fw_segmen
            segment->payload_bytes == sender->last_payload_bytes;
 }
 
+/* Their SYNs are acknowledged, and the receiver has sent no FIN: an ACK proves nothing new. */
+static bool nothing_to_prove(const struct tcp_end *sender, const struct tcp_end *receiver)
+{
+    return proved(sender, SND_ACK_OF_SYN) && proved(receiver, RCV_ACK_OF_SYN) &&
+           !proved(receiver, SND_FIN);
+}
+
 bool tcp_take_usual(struct step *step)
 {
     const struct fw_segment *segment = step->segment;
@@ -540,7 +547,10 @@ bool tcp_take_usual(struct step *step)
         sender->facts |= END_FIN_KEPT;
     sender->nxt += segment->payload_bytes + ((segment->flags & FW_FIN) != 0);
     sender->bytes += segment->payload_bytes;
-    take_ack(step, sender, segment->ack, segment->seq, true);
+    if (nothing_to_prove(sender, receiver))
+        sender->rcv = segment->ack;
+    else
+        take_ack(step, sender, segment->ack, segment->seq, true);
     if (segment->flags & FW_FIN)
         send_fin(step);
     sender->window = (uint32_t)segment->window_raw << tcp_window_shift(sender, receiver);

@@ -143,11 +143,9 @@ static void replay(const struct fw_tracker *tracker, const struct flow *flow,
 }
 
 /* Before more than its SYN becomes known. Returns 0 or -ENOMEM. */
-static int make_whole(struct fw_tracker *tracker, struct flow *flow)
+static int expand(struct fw_tracker *tracker, struct flow *flow)
 {
     struct flow_syn syn;
-    if (flow->form == FLOW_WHOLE)
-        return 0;
     const bool lone = flow->form == FLOW_LONE_SYN;
     while (flow_expand(tracker->flows, flow, &syn) < 0)
         if (!make_room(tracker, flow))
@@ -155,6 +153,11 @@ static int make_whole(struct fw_tracker *tracker, struct flow *flow)
     if (lone)
         replay(tracker, flow, &syn, flow->body);
     return 0;
+}
+
+static inline int make_whole(struct fw_tracker *tracker, struct flow *flow)
+{
+    return flow->form == FLOW_WHOLE ? 0 : expand(tracker, flow);
 }
 
 /* What is closed is packed: it stays for minutes, and little comes for it. */
@@ -216,17 +219,11 @@ void fw_step_connection(const struct fw_step *step, struct fw_connection *connec
     describe(emission->tracker, emission->flow, connection);
 }
 
-/* `passes`: the segment goes by now, for the `segment` hook; else it went by before. */
-static void tell(struct fw_tracker *tracker, struct flow *flow, const struct fw_segment *segment,
-                 enum fw_side from, const struct tcp_result *result, fw_time time, bool passes)
+static void call_hooks(struct fw_tracker *tracker, struct flow *flow,
+                       const struct fw_segment *segment, enum fw_side from,
+                       const struct tcp_result *result, fw_time time, bool step_wanted,
+                       bool segment_wanted)
 {
-    tracker->counts.transitions += result->count;
-    tracker->counts.notes[result->note] += passes;
-    const bool step_wanted = tracker->hooks->step && result->count > 0;
-    const bool segment_wanted = tracker->hooks->segment && segment && passes;
-    if (!step_wanted && !segment_wanted)
-        return;
-
     struct fw_identity identity;
     flow_identity(flow, &identity);
     const struct tcp_end *client = &flow->body->tcp.end[FW_CLIENT];
@@ -255,7 +252,20 @@ static void tell(struct fw_tracker *tracker, struct flow *flow, const struct fw_
         tracker->hooks->segment(tracker->context, &step);
 }
 
-static void tell_step(struct fw_tracker *tracker, struct flow *flow,
+/* `passes`: the segment goes by now, for the `segment` hook; else it went by before. */
+static inline void tell(struct fw_tracker *tracker, struct flow *flow,
+                        const struct fw_segment *segment, enum fw_side from,
+                        const struct tcp_result *result, fw_time time, bool passes)
+{
+    tracker->counts.transitions += result->count;
+    tracker->counts.notes[result->note] += passes;
+    const bool step_wanted = tracker->hooks->step && result->count > 0;
+    const bool segment_wanted = tracker->hooks->segment && segment && passes;
+    if (step_wanted || segment_wanted)
+        call_hooks(tracker, flow, segment, from, result, time, step_wanted, segment_wanted);
+}
+
+static inline void tell_step(struct fw_tracker *tracker, struct flow *flow,
                       const struct fw_segment *segment, enum fw_side from,
                       const struct tcp_result *result, fw_time time)
 {
@@ -319,8 +329,13 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
 }
 
 /* Puts a flow where its clock is, if that has changed or was wound up again. */
-static void requeue(struct fw_tracker *tracker, struct flow *flow, const struct tcp_result *result)
+static inline void requeue(struct fw_tracker *tracker, struct flow *flow,
+                           const struct tcp_result *result)
 {
+    const bool stays =
+        flow->queue == FLOW_OPEN && result->count == 0 && !flow->body->tcp.in_doubt;
+    if (stays)
+        return;
     const enum flow_queue queue = queue_of(tracker, flow);
     const bool rewound = result->rewound && queue != FLOW_OPEN && flow->queued != tracker->now;
     if (queue != flow->queue || rewound || queue == FLOW_FIN_WAIT_2)
@@ -628,8 +643,11 @@ struct __attribute__((may_alias)) taken {
     struct flow_key key;
     unsigned hash, listener_hash;
     bool from_low;
-    bool answers;      /* a SYN+ACK: `listener_hash` is of its sender */
-    struct flow *flow; /* as found before the batch was taken */
+    bool answers; /* a SYN+ACK: `listener_hash` is of its sender */
+    union {       /* while the batch is looked up: where; then what was found there */
+        const struct UT_hash_bucket *bucket;
+        struct flow *flow;
+    };
 };
 _Static_assert(sizeof(struct taken) <= sizeof(struct fw_lookup), "struct fw_lookup is too small");
 
@@ -914,9 +932,11 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         flow = start_flow(tracker, &taken->key, taken->hash, taken->from_low, segment, 0);
         return flow ? take_into(tracker, flow, side_from(flow, taken->from_low), segment) : -ENOMEM;
     }
-    const int routed = route(tracker, &flow, taken, segment);
-    if (routed < 0 || !flow)
-        return routed;
+    if ((segment->flags & FW_SYN) || flow->body->held) {
+        const int routed = route(tracker, &flow, taken, segment);
+        if (routed < 0 || !flow)
+            return routed;
+    }
     const int error = take_into(tracker, flow, side_from(flow, taken->from_low), segment);
     fold_closed(tracker, flow);
     return error;
@@ -952,17 +972,18 @@ static void look_up(const struct fw_tracker *tracker, struct taken *taken, size_
 {
     const struct flow_table *flows = tracker->flows;
     for (size_t i = 0; i < count; i++) {
-        flow_prefetch_bucket(flows, taken[i].hash);
+        taken[i].bucket = flow_bucket(flows, taken[i].hash);
+        __builtin_prefetch(taken[i].bucket);
         if (taken[i].answers)
             flow_prefetch_listener_bucket(flows, taken[i].listener_hash);
     }
     for (size_t i = 0; i < count; i++) {
-        flow_prefetch_first(flows, taken[i].hash);
+        flow_prefetch_first(taken[i].bucket);
         if (taken[i].answers)
             flow_prefetch_listener(flows, taken[i].listener_hash);
     }
     for (size_t i = 0; i < count; i++) {
-        taken[i].flow = flow_find(flows, &taken[i].key, taken[i].hash);
+        taken[i].flow = flow_find_in(taken[i].bucket, &taken[i].key, taken[i].hash);
         if (taken[i].flow)
             flow_prefetch_content(taken[i].flow);
     }
