@@ -135,7 +135,16 @@ enum layer decode_udp(struct decoder *decoder);
 enum layer decode_gre(struct decoder *decoder);
 
 /* decode_tcp.c */
+enum { TCP_LEAST_BYTES = 20 };
+
+static inline uint32_t tcp_header_bytes(const uint8_t *header)
+{
+    return (header[12] >> 4) * 4u;
+}
+
 enum layer decode_tcp(struct decoder *decoder);
+/* A header that was captured whole; sent_bytes: with its payload. */
+void decode_tcp_fields(struct fw_segment *segment, const uint8_t *header, uint32_t sent_bytes);
 
 /* The Internet checksum (RFC 1071): sum of 16-bit words, not folded, to be added up and then tested
  * with checksum_good(). Only the last piece may have an odd length. */

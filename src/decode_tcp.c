@@ -136,24 +136,10 @@ static enum fw_checksum verify_checksum(const struct decoder *decoder, struct by
                                                                 : FW_CHECKSUM_BAD;
 }
 
-enum layer decode_tcp(struct decoder *decoder)
+/* All but options. */
+static inline void take_fixed_part(struct fw_segment *segment, const uint8_t *header,
+                                   uint32_t sent_bytes)
 {
-    struct fw_segment *segment = decoder->segment;
-    const struct bytes tcp = decoder->captured;
-    const uint32_t sent_bytes = decoder->sent_bytes;
-
-    /* too small a first fragment is no worse than a later one (RFC 1858) */
-    if (sent_bytes < 20 && segment->fragmented)
-        return decode_end(decoder, FW_VERDICT_FRAGMENT);
-    const uint8_t *header = decode_take(decoder, 20);
-    if (header == NULL)
-        return LAYER_END;
-    const uint32_t header_bytes = (header[12] >> 4) * 4u;
-    if (header_bytes > sent_bytes && segment->fragmented)
-        return decode_end(decoder, FW_VERDICT_FRAGMENT);
-    if (header_bytes < 20 || header_bytes > sent_bytes)
-        return decode_end(decoder, FW_VERDICT_MALFORMED);
-
     segment->from.port = load_be16(header);
     segment->to.port = load_be16(header + 2);
     segment->seq = load_be32(header + 4);
@@ -162,7 +148,7 @@ enum layer decode_tcp(struct decoder *decoder)
     segment->window_raw = load_be16(header + 14);
     segment->checksum_raw = load_be16(header + 16);
     segment->urgent = load_be16(header + 18);
-    segment->payload_bytes = sent_bytes - header_bytes;
+    segment->payload_bytes = sent_bytes - tcp_header_bytes(header);
     segment->icmp = FW_ICMP_NONE;
     segment->checksum = FW_CHECKSUM_UNCHECKED;
     segment->options = 0;
@@ -170,13 +156,40 @@ enum layer decode_tcp(struct decoder *decoder)
     segment->mss = 0;
     segment->window_scale = 0;
     segment->fast_open_bytes = 0;
+}
 
-    if (header_bytes > 20) {
-        struct bytes options = decoder->captured;
-        bytes_limit(&options, header_bytes - 20);
-        if (bytes_left(&options) != header_bytes - 20 ||
-            !decode_usual_options(segment, options.at, header_bytes - 20))
-            decode_options(segment, options);
+void decode_tcp_fields(struct fw_segment *segment, const uint8_t *header, uint32_t sent_bytes)
+{
+    const uint32_t options_bytes = tcp_header_bytes(header) - TCP_LEAST_BYTES;
+    const uint8_t *options = header + TCP_LEAST_BYTES;
+    take_fixed_part(segment, header, sent_bytes);
+    if (options_bytes > 0 && !decode_usual_options(segment, options, options_bytes))
+        decode_options(segment, bytes_of(options, options_bytes));
+}
+
+enum layer decode_tcp(struct decoder *decoder)
+{
+    struct fw_segment *segment = decoder->segment;
+    const struct bytes tcp = decoder->captured;
+    const uint32_t sent_bytes = decoder->sent_bytes;
+
+    /* too small a first fragment is no worse than a later one (RFC 1858) */
+    if (sent_bytes < TCP_LEAST_BYTES && segment->fragmented)
+        return decode_end(decoder, FW_VERDICT_FRAGMENT);
+    const uint8_t *header = decode_take(decoder, TCP_LEAST_BYTES);
+    if (header == NULL)
+        return LAYER_END;
+    const uint32_t header_bytes = tcp_header_bytes(header);
+    if (header_bytes > sent_bytes && segment->fragmented)
+        return decode_end(decoder, FW_VERDICT_FRAGMENT);
+    if (header_bytes < TCP_LEAST_BYTES || header_bytes > sent_bytes)
+        return decode_end(decoder, FW_VERDICT_MALFORMED);
+
+    if (bytes_left(&tcp) >= header_bytes) {
+        decode_tcp_fields(segment, header, sent_bytes);
+    } else {
+        take_fixed_part(segment, header, sent_bytes);
+        decode_options(segment, decoder->captured);
     }
     if (decoder->verify_checksums)
         segment->checksum = (uint8_t)verify_checksum(decoder, tcp, sent_bytes);

@@ -6,8 +6,6 @@
 
 #include <sys/mman.h>
 
-#include "siphash.h"
-
 /* --------------------------------------------------------------------------------------- memory */
 
 enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
@@ -350,90 +348,18 @@ void flow_table_destroy(struct flow_table *table)
     free(table);
 }
 
-/* ----------------------------------------------------------------------------------------- keys */
+/* --------------------------------------------------------------------------------------- lookups
+ */
 
-static uint64_t load_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static uint32_t load_u32(const uint8_t *at)
-{
-    uint32_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-/* Any order will do, if it is always the same. */
-static bool is_low(const struct fw_endpoint *a, const struct fw_endpoint *b)
-{
-    if (a->family == FW_IPV4) {
-        const uint32_t left = load_u32(a->addr), right = load_u32(b->addr);
-        return left != right ? left < right : a->port <= b->port;
-    }
-    const int order = memcmp(a->addr, b->addr, sizeof(a->addr));
-    return order != 0 ? order < 0 : a->port <= b->port;
-}
-
-void flow_key_of(const struct fw_segment *segment, struct flow_key *key, bool *from_low)
-{
-    *from_low = is_low(&segment->from, &segment->to);
-    const struct fw_endpoint *low = *from_low ? &segment->from : &segment->to;
-    const struct fw_endpoint *high = *from_low ? &segment->to : &segment->from;
-    key->low_port = low->port;
-    key->high_port = high->port;
-    key->vlan = segment->scope.vlan;
-    key->family = (uint8_t)low->family;
-    key->tunnel = (uint8_t)segment->scope.tunnel;
-    key->tunnel_id = segment->scope.tunnel_id;
-    if (low->family == FW_IPV4) {
-        memcpy(key->addr.ipv4.low, low->addr, sizeof(key->addr.ipv4.low));
-        memcpy(key->addr.ipv4.high, high->addr, sizeof(key->addr.ipv4.high));
-    } else {
-        memcpy(key->addr.ipv6.low, low->addr, sizeof(key->addr.ipv6.low));
-        memcpy(key->addr.ipv6.high, high->addr, sizeof(key->addr.ipv6.high));
-    }
-}
-
-size_t flow_key_bytes(const struct flow_key *key)
-{
-    return key->family == FW_IPV4 ? FLOW_KEY_BYTES_IPV4 : FLOW_KEY_BYTES_IPV6;
-}
-
-bool flow_keys_differ(const void *a, const void *b, size_t bytes)
-{
-    const uint8_t *left = a, *right = b;
-    if (bytes != FLOW_KEY_BYTES_IPV4)
-        return memcmp(left, right, bytes) != 0;
-    return ((load_u64(left) ^ load_u64(right)) | (load_u64(left + 8) ^ load_u64(right + 8)) |
-            (load_u32(left + 16) ^ load_u32(right + 16))) != 0;
-}
-
-/* SipHash of ports, VLAN and tunnel (7 bytes), which come last, after the addresses and, in a
- * tunnel, its id. A key that was just written is read as it was written: a processor waits for a
- * load from two stores. */
 unsigned flow_hash(const struct flow_table *table, const struct flow_key *key)
 {
-    const uint64_t rest = (uint64_t)key->low_port | (uint64_t)key->high_port << 16 |
-                          (uint64_t)key->vlan << 32 | (uint64_t)key->tunnel << 48;
-    const bool tunnel = key->tunnel != FW_TUNNEL_NONE;
-    uint64_t hash;
-    if (key->family == FW_IPV4) {
-        const uint64_t addresses =
-            (uint64_t)load_u32(key->addr.ipv4.high) << 32 | load_u32(key->addr.ipv4.low);
-        const uint64_t plain[] = { addresses, rest | UINT64_C(15) << 56 };
-        const uint64_t inner[] = { addresses, key->tunnel_id, rest | UINT64_C(23) << 56 };
-        hash = tunnel ? siphash13(table->hash_key, inner, 3) : siphash13(table->hash_key, plain, 2);
-    } else {
-        uint64_t words[6];
-        memcpy(words, &key->addr.ipv6, sizeof(key->addr.ipv6));
-        words[4] = key->tunnel_id;
-        words[tunnel ? 5 : 4] = rest | (uint64_t)(tunnel ? 47 : 39) << 56;
-        hash = siphash13(table->hash_key, words, tunnel ? 6 : 5);
-    }
-    return (unsigned)(hash ^ hash >> 32);
+    return flow_key_hash(table->hash_key, key);
+}
+
+void flow_prepare(const struct flow_table *table, const struct fw_segment *segments, size_t count,
+                  struct flow_lookup *lookups)
+{
+    flow_prepare_keys(table->hash_key, segments, count, lookups);
 }
 
 static const struct shard *shard_of(const struct flow_table *table, unsigned hash)
@@ -441,13 +367,13 @@ static const struct shard *shard_of(const struct flow_table *table, unsigned has
     return &table->shards[hash >> (32 - SHARD_BITS)];
 }
 
-const struct UT_hash_bucket *flow_bucket(const struct flow_table *table, unsigned hash)
+static const UT_hash_bucket *bucket_of(const struct flow_table *table, unsigned hash)
 {
     const struct shard *shard = shard_of(table, hash);
     return &shard->buckets[hash & shard->bucket_mask];
 }
 
-void flow_prefetch_first(const struct UT_hash_bucket *bucket)
+static void prefetch_first(const UT_hash_bucket *bucket)
 {
     if (!bucket->hh_head)
         return;
@@ -489,10 +415,62 @@ void flow_prefetch_removal(const struct flow_table *table, const struct flow *fl
     if (flow->newer)
         prefetch_entry(flow->newer);
     flow_prefetch_content(flow);
-    __builtin_prefetch(flow_bucket(table, hh->hashv), 1);
+    __builtin_prefetch(bucket_of(table, hh->hashv), 1);
     __builtin_prefetch(hh->next, 1);
     __builtin_prefetch(hh->hh_next, 1);
     __builtin_prefetch(hh->hh_prev, 1);
+}
+
+static const UT_hash_bucket *listener_bucket(const struct flow_table *table, unsigned hash)
+{
+    static const UT_hash_bucket none;
+    if (!table->listeners)
+        return &none;
+    const UT_hash_table *hashed = table->listeners->hh.tbl;
+    return &hashed->buckets[hash & (hashed->num_buckets - 1)];
+}
+
+static void prefetch_listener(const struct flow_table *table, unsigned hash)
+{
+    const struct listener *listener = /* its handle comes first */
+        (const struct listener *)listener_bucket(table, hash)->hh_head;
+    if (!listener)
+        return;
+    __builtin_prefetch(listener);
+    __builtin_prefetch(&listener->value.synacks, 1);
+}
+
+static struct flow *find_in(const UT_hash_bucket *bucket, const struct flow_key *key, unsigned hash)
+{
+    const size_t bytes = flow_key_bytes(key);
+    const struct UT_hash_handle *handle = bucket->hh_head;
+    for (; handle; handle = handle->hh_next)
+        if (handle->hashv == hash && handle->keylen == bytes &&
+            !flow_keys_differ(handle->key, key, bytes))
+            return (struct flow *)handle; /* the handle is the first of a flow */
+    return NULL;
+}
+
+/* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
+ * way to a connection for all segments before the next step. */
+void flow_look_up(const struct flow_table *table, struct flow_lookup *lookups, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        lookups[i].bucket = bucket_of(table, lookups[i].hash);
+        __builtin_prefetch(lookups[i].bucket);
+        if (lookups[i].answers)
+            __builtin_prefetch(listener_bucket(table, lookups[i].listener_hash));
+    }
+    for (size_t i = 0; i < count; i++) {
+        prefetch_first(lookups[i].bucket);
+        if (lookups[i].answers)
+            prefetch_listener(table, lookups[i].listener_hash);
+    }
+    for (size_t i = 0; i < count; i++) {
+        lookups[i].flow = find_in(lookups[i].bucket, &lookups[i].key, lookups[i].hash);
+        if (lookups[i].flow)
+            flow_prefetch_content(lookups[i].flow);
+    }
 }
 
 uint64_t flow_id(const struct flow *flow)
@@ -561,21 +539,9 @@ bool flow_has_whole(const struct flow_table *table, enum flow_queue queue)
 
 /* -------------------------------------------------------------------------------------- entries */
 
-struct flow *flow_find_in(const struct UT_hash_bucket *bucket, const struct flow_key *key,
-                          unsigned hash)
-{
-    const size_t bytes = flow_key_bytes(key);
-    const struct UT_hash_handle *handle = bucket->hh_head;
-    for (; handle; handle = handle->hh_next)
-        if (handle->hashv == hash && handle->keylen == bytes &&
-            !flow_keys_differ(handle->key, key, bytes))
-            return (struct flow *)handle; /* the handle is the first of a flow */
-    return NULL;
-}
-
 struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash)
 {
-    return flow_find_in(flow_bucket(table, hash), key, hash);
+    return find_in(bucket_of(table, hash), key, hash);
 }
 
 uint64_t flow_adds(const struct flow_table *table)
@@ -636,7 +602,7 @@ static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
     update_shard(shard);
     if (!flow->hh.tbl)
         return false;
-    const unsigned sharing = flow_bucket(table, hash)->count;
+    const unsigned sharing = bucket_of(table, hash)->count;
     if (sharing > table->bucket_peak)
         table->bucket_peak = sharing;
     return true;
@@ -864,49 +830,6 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count)
 
 /* ------------------------------------------------------------------------------------ listeners */
 
-enum { /* without the padding behind the scope */
-       LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
-};
-
-static unsigned hash_listener(const struct flow_table *table, const struct fw_listener *listener)
-{
-    uint64_t words[4] = { 0 };
-    memcpy(words, listener, LISTENER_KEY_BYTES);
-    words[3] |= (uint64_t)LISTENER_KEY_BYTES << 56;
-    return (unsigned)siphash13(table->hash_key, words, 4);
-}
-
-unsigned flow_listener_hash(const struct flow_table *table, const struct fw_endpoint *endpoint,
-                            const struct fw_scope *scope)
-{
-    const struct fw_listener wanted = { .endpoint = *endpoint, .scope = *scope };
-    return hash_listener(table, &wanted);
-}
-
-static const UT_hash_bucket *listener_bucket(const struct flow_table *table, unsigned hash)
-{
-    static const UT_hash_bucket none;
-    if (!table->listeners)
-        return &none;
-    const UT_hash_table *hashed = table->listeners->hh.tbl;
-    return &hashed->buckets[hash & (hashed->num_buckets - 1)];
-}
-
-void flow_prefetch_listener_bucket(const struct flow_table *table, unsigned hash)
-{
-    __builtin_prefetch(listener_bucket(table, hash));
-}
-
-void flow_prefetch_listener(const struct flow_table *table, unsigned hash)
-{
-    const struct listener *listener = /* its handle comes first */
-        (const struct listener *)listener_bucket(table, hash)->hh_head;
-    if (!listener)
-        return;
-    __builtin_prefetch(listener);
-    __builtin_prefetch(&listener->value.synacks, 1);
-}
-
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners)
 {
@@ -914,8 +837,9 @@ int flow_note_listener(struct flow_table *table, const struct fw_identity *ident
     struct shard *const shard = NULL;
     const struct fw_listener wanted = { .endpoint = identity->server, .scope = identity->scope };
     struct listener *listener;
-    const size_t key_bytes = LISTENER_KEY_BYTES;
-    const unsigned hash = hash_listener(table, &wanted);
+    const size_t key_bytes = FLOW_LISTENER_KEY_BYTES;
+    const unsigned hash =
+        flow_listener_hash(table->hash_key, &identity->server, &identity->scope);
     HASH_FIND_BYHASHVALUE(hh, table->listeners, &wanted, key_bytes, hash, listener);
     if (!listener) {
         if (max_listeners > 0 && HASH_COUNT(table->listeners) >= max_listeners)

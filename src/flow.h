@@ -127,27 +127,49 @@ struct flow_table *flow_table_create(const struct flow_table_options *options);
 void flow_expect(struct flow_table *table, uint64_t count);
 void flow_table_destroy(struct flow_table *table);
 
-/* The key of a segment; *from_low: its sender is the lower endpoint. */
+/* A segment on its way to its flow: a struct fw_lookup, seen from inside. */
+struct __attribute__((may_alias)) flow_lookup {
+    struct flow_key key;
+    unsigned hash, listener_hash;
+    bool from_low; /* its sender is the lower endpoint */
+    bool answers;  /* a SYN+ACK: `listener_hash` is of its sender */
+    union {
+        const UT_hash_bucket *bucket; /* for flow_look_up() */
+        struct flow *flow;            /* what it found; NULL: none */
+    };
+};
+_Static_assert(sizeof(struct flow_lookup) <= sizeof(struct fw_lookup), "fw_lookup is too small");
+
+/* flow_key.c: keys, and their hashes, which nobody can foretell without hash_key. */
 void flow_key_of(const struct fw_segment *segment, struct flow_key *key, bool *from_low);
-
 size_t flow_key_bytes(const struct flow_key *key);
-
+unsigned flow_key_hash(const uint64_t hash_key[2], const struct flow_key *key);
+unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint *endpoint,
+                            const struct fw_scope *scope);
+void flow_prepare_keys(const uint64_t hash_key[2], const struct fw_segment *segments, size_t count,
+                       struct flow_lookup *lookups);
 /* For uthash: unequal keys of the same length. */
 bool flow_keys_differ(const void *a, const void *b, size_t bytes);
 
-/* uthash's hash value of a key; find and add take it, so that a batch can be hashed, its buckets
- * prefetched, then the first flow of each bucket, then what hangs on it. A bucket stays where it is
- * until the next flow is added or removed. */
+enum { /* of a struct fw_listener: without the padding behind the scope */
+       FLOW_LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
+};
+
+/* What a look-up needs of a segment, by any thread. */
+void flow_prepare(const struct flow_table *table, const struct fw_segment *segments, size_t count,
+                  struct flow_lookup *lookups);
+
+/* Finds a batch of flows, and asks for the memory that taking the segments will touch. */
+void flow_look_up(const struct flow_table *table, struct flow_lookup *lookups, size_t count);
+
+/* uthash's hash value of a key, for find and add. */
 unsigned flow_hash(const struct flow_table *table, const struct flow_key *key);
-const struct UT_hash_bucket *flow_bucket(const struct flow_table *table, unsigned hash);
-void flow_prefetch_first(const struct UT_hash_bucket *bucket);
+
 void flow_prefetch_content(const struct flow *flow);
 
 /* `flow` is the next to go from its queue: what its removal and that of the one after it touch. */
 void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow);
 
-struct flow *flow_find_in(const struct UT_hash_bucket *bucket, const struct flow_key *key,
-                          unsigned hash);
 struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash);
 
 /* How often a flow was added, removed: what flow_find() said still stands if a found flow was not
@@ -207,12 +229,6 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count);
  * new ones are left out. Returns 0 or -ENOMEM. */
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners);
-
-/* For batches, as for flows. */
-unsigned flow_listener_hash(const struct flow_table *table, const struct fw_endpoint *endpoint,
-                            const struct fw_scope *scope);
-void flow_prefetch_listener_bucket(const struct flow_table *table, unsigned hash);
-void flow_prefetch_listener(const struct flow_table *table, unsigned hash);
 
 /* What a listener takes, buckets and malloc's own included. */
 #define FLOW_LISTENER_BYTES 192

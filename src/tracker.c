@@ -638,19 +638,6 @@ static bool make_room(struct fw_tracker *tracker, const struct flow *spare)
 
 /* ------------------------------------------------------------------------ taking one segment */
 
-/* A segment on its way through a batch: a struct fw_lookup, seen from inside. */
-struct __attribute__((may_alias)) taken {
-    struct flow_key key;
-    unsigned hash, listener_hash;
-    bool from_low;
-    bool answers; /* a SYN+ACK: `listener_hash` is of its sender */
-    union {       /* while the batch is looked up: where; then what was found there */
-        const struct UT_hash_bucket *bucket;
-        struct flow *flow;
-    };
-};
-_Static_assert(sizeof(struct taken) <= sizeof(struct fw_lookup), "struct fw_lookup is too small");
-
 static enum fw_side side_from(const struct flow *flow, bool from_low)
 {
     return from_low == flow->client_is_low ? FW_CLIENT : FW_SERVER;
@@ -730,7 +717,7 @@ static void step_lone_syn(struct fw_tracker *tracker, struct flow *flow,
 }
 
 /* A connection of which one SYN is all that is known. */
-static int start_lone_syn(struct fw_tracker *tracker, const struct taken *taken,
+static int start_lone_syn(struct fw_tracker *tracker, const struct flow_lookup *taken,
                           const struct fw_segment *segment)
 {
     const struct flow_syn syn = lone_syn(segment);
@@ -834,7 +821,7 @@ static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
 
 /* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or
  * to a new one. *flow is what is to take it; NULL: it was held. */
-static int route(struct fw_tracker *tracker, struct flow **routed, const struct taken *taken,
+static int route(struct fw_tracker *tracker, struct flow **routed, const struct flow_lookup *taken,
                  const struct fw_segment *segment)
 {
     struct flow *flow = *routed;
@@ -917,7 +904,7 @@ static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_lo
 }
 
 static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
-                const struct taken *taken, struct flow *flow)
+                const struct flow_lookup *taken, struct flow *flow)
 {
     if (segment->icmp != FW_ICMP_NONE)
         return take_icmp(tracker, flow, taken->from_low, segment);
@@ -944,7 +931,7 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
 
 /* What an endpoint would drop moves nothing; the peers' labels note it. */
 static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segment *segment,
-                              const struct taken *taken, const struct flow *flow)
+                              const struct flow_lookup *taken, const struct flow *flow)
 {
     tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
     if (flow && flow->form == FLOW_WHOLE && flow->body->interop)
@@ -954,45 +941,13 @@ static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segmen
 void fw_tracker_prepare(const struct fw_tracker *tracker, const struct fw_segment *segments,
                         size_t count, struct fw_lookup *lookups)
 {
-    const struct flow_table *flows = tracker->flows;
-    struct taken *taken = (struct taken *)lookups;
-    for (size_t i = 0; i < count; i++) {
-        flow_key_of(&segments[i], &taken[i].key, &taken[i].from_low);
-        taken[i].hash = flow_hash(flows, &taken[i].key);
-        taken[i].answers = (segments[i].flags & (FW_SYN | FW_ACK)) == (FW_SYN | FW_ACK);
-        if (taken[i].answers)
-            taken[i].listener_hash =
-                flow_listener_hash(flows, &segments[i].from, &segments[i].scope);
-    }
-}
-
-/* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
- * way to a connection for all segments before the next step. */
-static void look_up(const struct fw_tracker *tracker, struct taken *taken, size_t count)
-{
-    const struct flow_table *flows = tracker->flows;
-    for (size_t i = 0; i < count; i++) {
-        taken[i].bucket = flow_bucket(flows, taken[i].hash);
-        __builtin_prefetch(taken[i].bucket);
-        if (taken[i].answers)
-            flow_prefetch_listener_bucket(flows, taken[i].listener_hash);
-    }
-    for (size_t i = 0; i < count; i++) {
-        flow_prefetch_first(taken[i].bucket);
-        if (taken[i].answers)
-            flow_prefetch_listener(flows, taken[i].listener_hash);
-    }
-    for (size_t i = 0; i < count; i++) {
-        taken[i].flow = flow_find_in(taken[i].bucket, &taken[i].key, taken[i].hash);
-        if (taken[i].flow)
-            flow_prefetch_content(taken[i].flow);
-    }
+    flow_prepare(tracker->flows, segments, count, (struct flow_lookup *)lookups);
 }
 
 static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments,
-                      struct taken *taken, size_t count)
+                      struct flow_lookup *taken, size_t count)
 {
-    look_up(tracker, taken, count);
+    flow_look_up(tracker->flows, taken, count);
     const uint64_t adds = flow_adds(tracker->flows), removes = flow_removes(tracker->flows);
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
@@ -1022,7 +977,7 @@ int fw_tracker_feed_prepared(struct fw_tracker *tracker, const struct fw_segment
 {
     for (size_t done = 0; done < count; done += BATCH) {
         const size_t batch = count - done < BATCH ? count - done : BATCH;
-        struct taken *taken = (struct taken *)(lookups + done);
+        struct flow_lookup *taken = (struct flow_lookup *)(lookups + done);
         const int error = take_batch(tracker, segments + done, taken, batch);
         if (error < 0)
             return error;
