@@ -4,155 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/mman.h>
-
-/* --------------------------------------------------------------------------------------- memory */
-
-enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
-
-/* Memory that is looked up at random, zeroed: in huge pages, if the system has them, a look-up
- * misses one cache less. What is not touched takes no room. */
-static void *alloc_huge(size_t bytes)
-{
-    char *mapped = mmap(NULL, bytes + HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED)
-        return NULL;
-    const size_t before = -(uintptr_t)mapped % HUGE_PAGE_BYTES, after = HUGE_PAGE_BYTES - before;
-    char *memory = mapped + before;
-    if (before > 0)
-        munmap(mapped, before);
-    if (after > 0)
-        munmap(memory + bytes, after);
-#ifdef MADV_HUGEPAGE
-    (void)madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return memory;
-}
-
-static void free_huge(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes);
-}
-
-/* How much may be taken; a budget may be part of another. */
-struct budget {
-    struct budget *whole;
-    size_t most; /* 0: no limit */
-    size_t taken;
-};
-
-static bool budget_take(struct budget *budget, size_t bytes, bool anyway)
-{
-    for (struct budget *part = budget; part && !anyway; part = part->whole)
-        if (part->most > 0 && part->taken + bytes > part->most)
-            return false;
-    for (struct budget *part = budget; part; part = part->whole)
-        part->taken += bytes;
-    return true;
-}
-
-static void budget_give(struct budget *budget, size_t bytes)
-{
-    for (; budget; budget = budget->whole)
-        budget->taken -= bytes;
-}
-
-enum { CHUNK_BYTES = 64 * 1024, SMALL_CHUNKS = 64 };
+#include "flow_pool.h"
 
 /* Packed bodies go into the pool of the next size. */
 enum {
     PACKED_STEP = 16,
     PACKED_POOLS = (FLOW_PACKED_MOST + PACKED_STEP - 1) / PACKED_STEP,
 };
-
-/* Slots begin with a cache line. */
-struct chunk {
-    struct chunk *next;
-    size_t slot_count, bytes;
-    bool huge;
-    _Alignas(64) char slots[]; /* of pool->slot_bytes each */
-};
-
-/* Slots of one size; those that are free are linked through their first word. Chunks are small
- * first, then large. */
-struct pool {
-    size_t slot_bytes;
-    size_t blank_bytes;  /* of a slot that was never taken are zero */
-    size_t beside_bytes; /* that a taken slot needs elsewhere */
-    size_t chunk_bytes;  /* of a small chunk */
-    struct budget *budget;
-    void *free;
-    struct chunk *chunks;
-    size_t chunk_count;
-    size_t bytes; /* of all chunks */
-};
-
-static void *slot_of(const struct pool *pool, struct chunk *chunk, size_t index)
-{
-    return chunk->slots + index * pool->slot_bytes;
-}
-
-static bool pool_add_chunk(struct pool *pool, size_t bytes, bool huge)
-{
-    const size_t slot_count = (bytes - sizeof(struct chunk)) / pool->slot_bytes;
-    const bool first = pool->chunk_count == 0; /* is always granted */
-    if (!budget_take(pool->budget, bytes + slot_count * pool->beside_bytes, first))
-        return false;
-    struct chunk *chunk = huge ? alloc_huge(bytes) : aligned_alloc(_Alignof(struct chunk), bytes);
-    if (!chunk) {
-        budget_give(pool->budget, bytes + slot_count * pool->beside_bytes);
-        return false;
-    }
-    *chunk = (struct chunk){ pool->chunks, slot_count, bytes, huge };
-    pool->chunks = chunk;
-    pool->chunk_count++;
-    pool->bytes += bytes;
-    for (size_t i = slot_count; i-- > 0;) {
-        void *slot = slot_of(pool, chunk, i);
-        memset(slot, 0, pool->blank_bytes);
-        memcpy(slot, &pool->free, sizeof(pool->free));
-        pool->free = slot;
-    }
-    return true;
-}
-
-static bool pool_grow(struct pool *pool)
-{
-    return (pool->chunk_count >= SMALL_CHUNKS && pool_add_chunk(pool, HUGE_PAGE_BYTES, true)) ||
-           pool_add_chunk(pool, pool->chunk_bytes, false);
-}
-
-static void *pool_take(struct pool *pool)
-{
-    if (!pool->free && !pool_grow(pool))
-        return NULL;
-    void *slot = pool->free;
-    memcpy(&pool->free, slot, sizeof(pool->free));
-    return slot;
-}
-
-static void pool_give(struct pool *pool, void *slot)
-{
-    memcpy(slot, &pool->free, sizeof(pool->free));
-    pool->free = slot;
-}
-
-static void pool_clear(struct pool *pool)
-{
-    while (pool->chunks) {
-        struct chunk *chunk = pool->chunks;
-        pool->chunks = chunk->next;
-        budget_give(pool->budget, chunk->bytes + chunk->slot_count * pool->beside_bytes);
-        if (chunk->huge)
-            free_huge(chunk, chunk->bytes);
-        else
-            free(chunk);
-    }
-    pool->free = NULL;
-    pool->chunk_count = pool->bytes = 0;
-}
 
 /* ---------------------------------------------------------------------------------------- table */
 
@@ -182,6 +40,7 @@ struct flow_table {
     size_t count;
     uint64_t adds, removes;
     unsigned bucket_peak;
+    struct arena arena;     /* of all pools */
     struct pool ipv4, ipv6; /* of struct flow */
     struct pool bodies, syns;
     struct pool packed[PACKED_POOLS]; /* of 1, 2... PACKED_STEP bytes */
@@ -251,18 +110,6 @@ static void share_memory(struct flow_table *table, size_t most)
     table->ipv4_entries.most = most / 16 * 9;
 }
 
-static void init_pool(struct flow_table *table, struct pool *pool, struct budget *budget,
-                      size_t slot_bytes)
-{
-    enum { CHUNKS = 256, FEWEST_BYTES = 4096 };
-    const size_t most = table->all.most;
-    pool->slot_bytes = slot_bytes;
-    pool->budget = budget;
-    pool->chunk_bytes = CHUNK_BYTES;
-    while (most > 0 && pool->chunk_bytes > FEWEST_BYTES && pool->chunk_bytes * CHUNKS > most)
-        pool->chunk_bytes /= 2;
-}
-
 struct flow_table *flow_table_create(const struct flow_table_options *options)
 {
     enum { FEWEST_BUCKETS_LOG2 = 2, MOST_BUCKETS_EACH = 4 };
@@ -272,18 +119,17 @@ struct flow_table *flow_table_create(const struct flow_table_options *options)
     memcpy(table->hash_key, options->hash_key, sizeof(table->hash_key));
     table->interop = options->interop;
     share_memory(table, options->max_bytes);
-    init_pool(table, &table->ipv4, &table->ipv4_entries,
-              offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4);
-    init_pool(table, &table->ipv6, &table->small, sizeof(struct flow));
-    table->ipv4.blank_bytes = table->ipv6.blank_bytes = offsetof(struct flow, key);
-    table->ipv4.beside_bytes = table->ipv6.beside_bytes =
-        MOST_BUCKETS_EACH * sizeof(UT_hash_bucket);
-    init_pool(table, &table->bodies, &table->all, sizeof(struct flow_body));
-    if (table->interop)
-        table->bodies.beside_bytes = sizeof(struct interop) + FLOW_MALLOC_BYTES;
-    init_pool(table, &table->syns, &table->small, sizeof(struct flow_syn));
+    arena_init(&table->arena, &table->all);
+    const size_t buckets_bytes = MOST_BUCKETS_EACH * sizeof(UT_hash_bucket);
+    const size_t interop_bytes =
+        table->interop ? sizeof(struct interop) + FLOW_MALLOC_BYTES : 0;
+    pool_init(&table->ipv4, &table->arena, &table->ipv4_entries,
+              offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4, buckets_bytes);
+    pool_init(&table->ipv6, &table->arena, &table->small, sizeof(struct flow), buckets_bytes);
+    pool_init(&table->bodies, &table->arena, &table->all, sizeof(struct flow_body), interop_bytes);
+    pool_init(&table->syns, &table->arena, &table->small, sizeof(struct flow_syn), 0);
     for (size_t i = 0; i < PACKED_POOLS; i++)
-        init_pool(table, &table->packed[i], &table->small, (i + 1) * PACKED_STEP);
+        pool_init(&table->packed[i], &table->arena, &table->small, (i + 1) * PACKED_STEP, 0);
     table->first_buckets_log2 = FEWEST_BUCKETS_LOG2;
     for (size_t i = 0; i < SHARDS; i++)
         update_shard(&table->shards[i]);
@@ -301,9 +147,9 @@ void flow_expect(struct flow_table *table, uint64_t count)
            (most == 0 || 2 * SHARDS * first_buckets_bytes(table) < most / LEAST_SHARE))
         table->first_buckets_log2++;
     const size_t bytes = SHARDS * first_buckets_bytes(table);
-    if (bytes < HUGE_PAGE_BYTES)
+    if (bytes < HUGE_BYTES)
         return;
-    table->first_buckets = alloc_huge(bytes);
+    table->first_buckets = huge_alloc(bytes);
     if (table->first_buckets)
         budget_take(&table->all, bytes, true);
 }
@@ -344,7 +190,7 @@ void flow_table_destroy(struct flow_table *table)
         next = listener->hh.next;
         free(listener);
     }
-    free_huge(table->first_buckets, SHARDS * first_buckets_bytes(table));
+    huge_free(table->first_buckets, SHARDS * first_buckets_bytes(table));
     free(table);
 }
 
@@ -356,10 +202,11 @@ unsigned flow_hash(const struct flow_table *table, const struct flow_key *key)
     return flow_key_hash(table->hash_key, key);
 }
 
-void flow_prepare(const struct flow_table *table, const struct fw_segment *segments, size_t count,
+void flow_prepare(struct flow_table *table, const struct fw_segment *segments, size_t count,
                   struct flow_lookup *lookups)
 {
     flow_prepare_keys(table->hash_key, segments, count, lookups);
+    arena_touch_ahead(&table->arena);
 }
 
 static const struct shard *shard_of(const struct flow_table *table, unsigned hash)
@@ -693,6 +540,7 @@ void flow_clear(struct flow_table *table)
     pool_clear(&table->syns);
     for (size_t i = 0; i < PACKED_POOLS; i++)
         pool_clear(&table->packed[i]);
+    arena_clear(&table->arena);
     table->removes++;
 }
 
@@ -735,7 +583,7 @@ size_t flow_count(const struct flow_table *table)
 
 size_t flow_memory_bytes(const struct flow_table *table)
 {
-    size_t bytes = sizeof(*table) + table->ipv4.bytes + table->ipv6.bytes + table->bodies.bytes +
+    size_t bytes = sizeof(*table) + table->arena.reserve_bytes + table->ipv4.bytes + table->ipv6.bytes + table->bodies.bytes +
                    table->syns.bytes;
     for (size_t i = 0; i < PACKED_POOLS; i++)
         bytes += table->packed[i].bytes;
@@ -749,27 +597,17 @@ size_t flow_memory_bytes(const struct flow_table *table)
 
 /* ---------------------------------------------------------------------------------------- order */
 
-/* Calls `visit` for every flow that is not empty. */
-static void each_flow(const struct pool *pool, void (*visit)(void *context, struct flow *flow),
-                      void *context)
-{
-    for (struct chunk *chunk = pool->chunks; chunk; chunk = chunk->next) {
-        for (size_t i = 0; i < chunk->slot_count; i++) {
-            struct flow *flow = slot_of(pool, chunk, i);
-            if (flow->form != FLOW_EMPTY)
-                visit(context, flow);
-        }
-    }
-}
-
 struct numbering {
     uint64_t lowest, highest;
     struct flow **places; /* one for each id between them; NULL: none has it */
 };
 
-static void widen(void *context, struct flow *flow)
+static void widen(void *context, void *slot)
 {
     struct numbering *numbering = context;
+    const struct flow *flow = slot;
+    if (flow->form == FLOW_EMPTY)
+        return;
     const uint64_t id = flow_id(flow);
     if (id < numbering->lowest)
         numbering->lowest = id;
@@ -777,10 +615,12 @@ static void widen(void *context, struct flow *flow)
         numbering->highest = id;
 }
 
-static void place(void *context, struct flow *flow)
+static void place(void *context, void *slot)
 {
     struct numbering *numbering = context;
-    numbering->places[flow_id(flow) - numbering->lowest] = flow;
+    struct flow *flow = slot;
+    if (flow->form != FLOW_EMPTY)
+        numbering->places[flow_id(flow) - numbering->lowest] = flow;
 }
 
 static int by_id(const void *a, const void *b)
@@ -790,10 +630,12 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void append(void *context, struct flow *flow)
+static void append(void *context, void *slot)
 {
     struct flow ***next = context;
-    *(*next)++ = flow;
+    struct flow *flow = slot;
+    if (flow->form != FLOW_EMPTY)
+        *(*next)++ = flow;
 }
 
 /* Ids lie close together as a rule: each goes to its place in an array, which is then closed up. */
@@ -804,23 +646,23 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count)
     *count = table->count;
     if (*count == 0)
         return NULL;
-    each_flow(&table->ipv4, widen, &numbering);
-    each_flow(&table->ipv6, widen, &numbering);
+    pool_each(&table->ipv4, widen, &numbering);
+    pool_each(&table->ipv6, widen, &numbering);
     const uint64_t places = numbering.highest - numbering.lowest + 1;
     if (places / MOST_PLACES_EACH > *count) {
         struct flow **sorted = malloc(*count * sizeof(*sorted)), **next = sorted;
         if (!sorted)
             return NULL;
-        each_flow(&table->ipv4, append, &next);
-        each_flow(&table->ipv6, append, &next);
+        pool_each(&table->ipv4, append, &next);
+        pool_each(&table->ipv6, append, &next);
         qsort(sorted, *count, sizeof(*sorted), by_id);
         return sorted;
     }
     struct flow **sorted = numbering.places = calloc(places, sizeof(*sorted));
     if (!sorted)
         return NULL;
-    each_flow(&table->ipv4, place, &numbering);
-    each_flow(&table->ipv6, place, &numbering);
+    pool_each(&table->ipv4, place, &numbering);
+    pool_each(&table->ipv6, place, &numbering);
     size_t filled = 0;
     for (uint64_t i = 0; i < places; i++)
         if (numbering.places[i])

@@ -155,8 +155,9 @@ enum { /* of a struct fw_listener: without the padding behind the scope */
        FLOW_LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
 };
 
-/* What a look-up needs of a segment, by any thread. */
-void flow_prepare(const struct flow_table *table, const struct fw_segment *segments, size_t count,
+/* What a look-up needs of segments, and memory for flows to come: in any thread, beside all other
+ * calls but flow_clear() and flow_table_destroy(). */
+void flow_prepare(struct flow_table *table, const struct fw_segment *segments, size_t count,
                   struct flow_lookup *lookups);
 
 /* Finds a batch of flows, and asks for the memory that taking the segments will touch. */

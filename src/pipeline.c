@@ -11,7 +11,7 @@ enum { RING = 8 };
 
 struct pipeline {
     struct source *source;
-    const struct fw_tracker *tracker;
+    struct fw_tracker *tracker;
     size_t batch_packets;
     bool verify_checksums;
     bool live;

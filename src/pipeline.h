@@ -23,7 +23,7 @@ struct pipeline_options {
     unsigned threads;      /* 2: one reads and decodes; below: the caller does */
     bool verify_checksums;
     bool live;                        /* a batch is what there is at the moment */
-    const struct fw_tracker *tracker; /* that segments are prepared for, lent; NULL: none */
+    struct fw_tracker *tracker; /* that segments are prepared for, lent; NULL: none */
 };
 
 /* A fault of the source, found before the segment with this index in the batch. */

@@ -938,7 +938,7 @@ static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segmen
         interop_step(flow->body->interop, side_from(flow, taken->from_low) == FW_CLIENT, segment);
 }
 
-void fw_tracker_prepare(const struct fw_tracker *tracker, const struct fw_segment *segments,
+void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments,
                         size_t count, struct fw_lookup *lookups)
 {
     flow_prepare(tracker->flows, segments, count, (struct flow_lookup *)lookups);

@@ -406,9 +406,10 @@ struct fw_lookup {
     uint64_t opaque[8];
 };
 
-/* The first part of fw_tracker_feed(), which another thread may do ahead: what `count` segments are
- * looked up by. Reads the segments and the tracker's options, writes lookups[]. */
-void fw_tracker_prepare(const struct fw_tracker *tracker, const struct fw_segment *segments,
+/* The first part of fw_tracker_feed(), which one other thread may do ahead while this one feeds what
+ * came before: what `count` segments are looked up by goes to lookups[], and memory that the tracker
+ * is about to need is touched. */
+void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments,
                         size_t count, struct fw_lookup *lookups);
 
 /* fw_tracker_feed() of segments that were prepared; lookups[] is used up. */
