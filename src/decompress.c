@@ -25,6 +25,7 @@ struct decompressor {
     const struct codec *codec;
     void *stream;
     bool may_end;  /* a member or frame has ended and the next has not begun */
+    bool inside;   /* zstd: of a frame */
     bool ignoring; /* what is left is no member */
     uint64_t ignored_bytes;
 };
@@ -149,22 +150,29 @@ static void zstd_destroy(void *stream)
     ZSTD_freeDStream(stream);
 }
 
+/* A frame that lies in the input whole libzstd takes at one blow, and then sees faults that it
+ * overlooks in a stream (a size that is promised, no block that has it). What is wrong must not
+ * depend on how much is given at once: each frame's first byte goes in alone. */
 static const char *zstd_run(struct decompressor *decompressor, struct decompress_step *step)
 {
-    ZSTD_inBuffer in = { step->in, (size_t)(step->in_end - step->in), 0 };
+    const size_t in_bytes = (size_t)(step->in_end - step->in);
+    ZSTD_inBuffer in = { step->in, 0, 0 };
     ZSTD_outBuffer out = { step->out, (size_t)(step->out_end - step->out), 0 };
     const char *error = NULL;
 
     do {
         const size_t before = in.pos + out.pos;
+        in.size = decompressor->inside || in.pos == in_bytes ? in_bytes : in.pos + 1;
         const size_t result = ZSTD_decompressStream(decompressor->stream, &out, &in);
-        if (ZSTD_isError(result))
+        if (ZSTD_isError(result)) {
             error = ZSTD_getErrorName(result);
-        else if (in.pos + out.pos > before)
-            decompressor->may_end = result == 0;
-        else
+        } else if (in.pos + out.pos > before) {
+            decompressor->inside = result > 0;
+            decompressor->may_end = !decompressor->inside;
+        } else {
             break;
-    } while (!error && in.pos < in.size && out.pos < out.size);
+        }
+    } while (!error && in.pos < in_bytes && out.pos < out.size);
     step->in += in.pos;
     step->out += out.pos;
     return error;

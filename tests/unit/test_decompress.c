@@ -280,6 +280,39 @@ START_TEST(a_stream_of_nothing_is_empty)
 }
 END_TEST
 
+/* A zstd frame that promises 256 bytes and has none: libzstd sees it or not, by how much of the
+ * stream it is given at once. */
+START_TEST(what_is_wrong_does_not_depend_on_pieces)
+{
+    static const uint8_t frame[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x40, 0, 0, 0, 1, 0, 0 };
+    enum { BYTES = sizeof frame };
+
+    if (!compression_is_built_in(COMPRESSION_ZSTD)) {
+        printf("skipped: built without zstd\n");
+        return;
+    }
+    for (size_t piece = 1; piece <= BYTES; piece++) {
+        struct decompressor *decompressor = decompressor_create(COMPRESSION_ZSTD);
+        uint8_t out[1024];
+        const char *wrong = NULL;
+
+        for (size_t at = 0; at < BYTES && !wrong;) {
+            struct decompress_step step = {
+                .in = frame + at,
+                .in_end = frame + (at + piece < BYTES ? at + piece : BYTES),
+                .out = out,
+                .out_end = out + sizeof out,
+            };
+            wrong = decompressor_run(decompressor, &step);
+            at = (size_t)(step.in - frame);
+        }
+        ck_assert_msg(!wrong && decompressor_may_end(decompressor), "in pieces of %zu: %s", piece,
+                      wrong ? wrong : "no end");
+        decompressor_destroy(decompressor);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -293,6 +326,7 @@ int main(void)
         padding_after_gzip_is_a_notice,
         compressed_text_is_called_so,
         a_stream_of_nothing_is_empty,
+        what_is_wrong_does_not_depend_on_pieces,
     };
     return UNIT_RUN("decompress", tests);
 }
