@@ -197,9 +197,9 @@ void flow_table_destroy(struct flow_table *table)
 /* --------------------------------------------------------------------------------------- lookups
  */
 
-unsigned flow_hash(const struct flow_table *table, const struct flow_key *key)
+unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segment)
 {
-    return flow_key_hash(table->hash_key, key);
+    return flow_key_hash(table->hash_key, segment);
 }
 
 void flow_prepare(struct flow_table *table, const struct fw_segment *segments, size_t count,
@@ -220,11 +220,9 @@ static const UT_hash_bucket *bucket_of(const struct flow_table *table, unsigned 
     return &shard->buckets[hash & shard->bucket_mask];
 }
 
-static void prefetch_first(const UT_hash_bucket *bucket)
+/* What finding a flow reads of it. */
+static void prefetch_found(const struct flow *flow)
 {
-    if (!bucket->hh_head)
-        return;
-    const struct flow *flow = (const struct flow *)bucket->hh_head; /* its handle comes first */
     __builtin_prefetch(flow);
     __builtin_prefetch(&flow->key);
     __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1);
@@ -287,20 +285,21 @@ static void prefetch_listener(const struct flow_table *table, unsigned hash)
     __builtin_prefetch(&listener->value.synacks, 1);
 }
 
-static struct flow *find_in(const UT_hash_bucket *bucket, const struct flow_key *key, unsigned hash)
+static struct flow *find_in(const UT_hash_bucket *bucket, const struct fw_segment *segment,
+                            unsigned hash)
 {
-    const size_t bytes = flow_key_bytes(key);
-    const struct UT_hash_handle *handle = bucket->hh_head;
-    for (; handle; handle = handle->hh_next)
-        if (handle->hashv == hash && handle->keylen == bytes &&
-            !flow_keys_differ(handle->key, key, bytes))
-            return (struct flow *)handle; /* the handle is the first of a flow */
+    for (const UT_hash_handle *handle = bucket->hh_head; handle; handle = handle->hh_next) {
+        struct flow *flow = (struct flow *)handle; /* the handle is the first of a flow */
+        if (handle->hashv == hash && flow_key_is_of(&flow->key, segment))
+            return flow;
+    }
     return NULL;
 }
 
 /* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
  * way to a connection for all segments before the next step. */
-void flow_look_up(const struct flow_table *table, struct flow_lookup *lookups, size_t count)
+void flow_look_up(const struct flow_table *table, const struct fw_segment *segments,
+                  struct flow_lookup *lookups, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         lookups[i].bucket = bucket_of(table, lookups[i].hash);
@@ -309,12 +308,18 @@ void flow_look_up(const struct flow_table *table, struct flow_lookup *lookups, s
             __builtin_prefetch(listener_bucket(table, lookups[i].listener_hash));
     }
     for (size_t i = 0; i < count; i++) {
-        prefetch_first(lookups[i].bucket);
+        if (lookups[i].bucket->hh_head)
+            prefetch_found((const struct flow *)lookups[i].bucket->hh_head);
         if (lookups[i].answers)
             prefetch_listener(table, lookups[i].listener_hash);
     }
     for (size_t i = 0; i < count; i++) {
-        lookups[i].flow = find_in(lookups[i].bucket, &lookups[i].key, lookups[i].hash);
+        const UT_hash_handle *first = lookups[i].bucket->hh_head;
+        if (first && first->hashv != lookups[i].hash && first->hh_next)
+            prefetch_found((const struct flow *)first->hh_next);
+    }
+    for (size_t i = 0; i < count; i++) {
+        lookups[i].flow = find_in(lookups[i].bucket, &segments[i], lookups[i].hash);
         if (lookups[i].flow)
             flow_prefetch_content(lookups[i].flow);
     }
@@ -386,9 +391,10 @@ bool flow_has_whole(const struct flow_table *table, enum flow_queue queue)
 
 /* -------------------------------------------------------------------------------------- entries */
 
-struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash)
+struct flow *flow_find(const struct flow_table *table, const struct fw_segment *segment,
+                       unsigned hash)
 {
-    return find_in(bucket_of(table, hash), key, hash);
+    return find_in(bucket_of(table, hash), segment, hash);
 }
 
 uint64_t flow_adds(const struct flow_table *table)
@@ -425,9 +431,9 @@ static struct pool *pool_of(struct flow_table *table, const struct flow *flow)
     return flow->wide ? &table->ipv6 : &table->ipv4;
 }
 
-static struct flow *take_entry(struct flow_table *table, const struct flow_key *key)
+static struct flow *take_entry(struct flow_table *table, const struct fw_segment *segment)
 {
-    const bool ipv4 = key->family == FW_IPV4;
+    const bool ipv4 = segment->from.family == FW_IPV4;
     struct flow *flow = ipv4 ? pool_take(&table->ipv4) : NULL;
     const bool wide = !flow;
     if (wide)
@@ -435,7 +441,7 @@ static struct flow *take_entry(struct flow_table *table, const struct flow_key *
     if (!flow)
         return NULL;
     memset(flow, 0, offsetof(struct flow, key));
-    memcpy(&flow->key, key, flow_key_bytes(key));
+    flow_key_of(segment, &flow->key);
     flow->wide = wide;
     return flow;
 }
@@ -471,10 +477,10 @@ static struct flow *add_entry(struct flow_table *table, struct flow *flow, unsig
     return flow;
 }
 
-struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
+struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
                       fw_time now)
 {
-    struct flow *flow = take_entry(table, key);
+    struct flow *flow = take_entry(table, segment);
     table->refused = FLOW_NO_ENTRY;
     if (!flow)
         return NULL;
@@ -484,10 +490,10 @@ struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsi
     return add_entry(table, flow, hash, now);
 }
 
-struct flow *flow_add_syn(struct flow_table *table, const struct flow_key *key, unsigned hash,
-                          fw_time now, const struct flow_syn *syn)
+struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment,
+                          unsigned hash, fw_time now, const struct flow_syn *syn)
 {
-    struct flow *flow = take_entry(table, key);
+    struct flow *flow = take_entry(table, segment);
     table->refused = FLOW_NO_ENTRY;
     if (!flow)
         return NULL;

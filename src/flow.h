@@ -10,14 +10,13 @@
 #define HASH_NONFATAL_OOM         1
 #define uthash_nonfatal_oom(item) ((void)(item))
 #define uthash_bzero(at, bytes)   ((void)0)
-#define HASH_KEYCMP(a, b, bytes)  flow_keys_differ(a, b, bytes)
 #include <uthash.h>
 
 #include "interop.h"
 #include "tcp.h"
 
-/* Where a connection lives and both its endpoints, lower first. No padding: keys are hashed and
- * compared as bytes, those of IPv4 without what only IPv6 needs. */
+/* Where a connection lives and both its endpoints, lower first; that of IPv4 without what only IPv6
+ * needs. */
 struct flow_key {
     uint16_t low_port, high_port;
     uint16_t vlan;
@@ -129,7 +128,6 @@ void flow_table_destroy(struct flow_table *table);
 
 /* A segment on its way to its flow: a struct fw_lookup, seen from inside. */
 struct __attribute__((may_alias)) flow_lookup {
-    struct flow_key key;
     unsigned hash, listener_hash;
     bool from_low; /* its sender is the lower endpoint */
     bool answers;  /* a SYN+ACK: `listener_hash` is of its sender */
@@ -141,15 +139,15 @@ struct __attribute__((may_alias)) flow_lookup {
 _Static_assert(sizeof(struct flow_lookup) <= sizeof(struct fw_lookup), "fw_lookup is too small");
 
 /* flow_key.c: keys, and their hashes, which nobody can foretell without hash_key. */
-void flow_key_of(const struct fw_segment *segment, struct flow_key *key, bool *from_low);
+bool flow_is_from_low(const struct fw_segment *segment);
+void flow_key_of(const struct fw_segment *segment, struct flow_key *key);
 size_t flow_key_bytes(const struct flow_key *key);
-unsigned flow_key_hash(const uint64_t hash_key[2], const struct flow_key *key);
+bool flow_key_is_of(const struct flow_key *key, const struct fw_segment *segment);
+unsigned flow_key_hash(const uint64_t hash_key[2], const struct fw_segment *segment);
 unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint *endpoint,
                             const struct fw_scope *scope);
 void flow_prepare_keys(const uint64_t hash_key[2], const struct fw_segment *segments, size_t count,
                        struct flow_lookup *lookups);
-/* For uthash: unequal keys of the same length. */
-bool flow_keys_differ(const void *a, const void *b, size_t bytes);
 
 enum { /* of a struct fw_listener: without the padding behind the scope */
        FLOW_LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
@@ -161,17 +159,19 @@ void flow_prepare(struct flow_table *table, const struct fw_segment *segments, s
                   struct flow_lookup *lookups);
 
 /* Finds a batch of flows, and asks for the memory that taking the segments will touch. */
-void flow_look_up(const struct flow_table *table, struct flow_lookup *lookups, size_t count);
+void flow_look_up(const struct flow_table *table, const struct fw_segment *segments,
+                  struct flow_lookup *lookups, size_t count);
 
-/* uthash's hash value of a key, for find and add. */
-unsigned flow_hash(const struct flow_table *table, const struct flow_key *key);
+/* uthash's hash value of a segment's key, for find and add. */
+unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segment);
 
 void flow_prefetch_content(const struct flow *flow);
 
 /* `flow` is the next to go from its queue: what its removal and that of the one after it touch. */
 void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow);
 
-struct flow *flow_find(const struct flow_table *table, const struct flow_key *key, unsigned hash);
+struct flow *flow_find(const struct flow_table *table, const struct fw_segment *segment,
+                       unsigned hash);
 
 /* How often a flow was added, removed: what flow_find() said still stands if a found flow was not
  * removed since, and a missing one not added. */
@@ -181,14 +181,14 @@ uint64_t flow_removes(const struct flow_table *table);
 /* The most that ever shared a bucket. */
 unsigned flow_bucket_peak(const struct flow_table *table);
 
-/* Adds a flow with a body, zeroed but for its key, in queue FLOW_OPEN at `now`. NULL without
- * memory. */
-struct flow *flow_add(struct flow_table *table, const struct flow_key *key, unsigned hash,
+/* Adds the flow of a segment, with a body that is yet to be filled, in queue FLOW_OPEN at `now`.
+ * NULL without memory. */
+struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
                       fw_time now);
 
 /* The same, with a SYN in place of a body. */
-struct flow *flow_add_syn(struct flow_table *table, const struct flow_key *key, unsigned hash,
-                          fw_time now, const struct flow_syn *syn);
+struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment,
+                          unsigned hash, fw_time now, const struct flow_syn *syn);
 
 /* Why flow_add(), flow_add_syn() or flow_expand() could not. Short of an entry or a body, there is
  * one again if others go. */

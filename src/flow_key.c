@@ -5,13 +5,6 @@
 
 #include "siphash.h"
 
-static uint64_t load_u64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
 static uint32_t load_u32(const uint8_t *at)
 {
     uint32_t value;
@@ -24,49 +17,67 @@ static void copy_u32(uint8_t *to, uint32_t value)
     memcpy(to, &value, sizeof(value));
 }
 
-/* Address and port as one number: any order will do, if it is always the same. Of two the smaller
- * is told without a jump, which nobody could foresee. */
+/* What of IPv4 tells an endpoint, as a number: any order will do, if it is always the same. Of two
+ * numbers the smaller is told without a jump, which nobody could foresee. */
 static uint64_t number_of(const struct fw_endpoint *endpoint)
 {
     return (uint64_t)load_u32(endpoint->addr) << 16 | endpoint->port;
 }
 
-static inline bool make_ipv4(const struct fw_segment *segment, struct flow_key *key)
+static inline uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a <= b ? a : b;
+}
+
+static inline uint64_t greater(uint64_t a, uint64_t b)
+{
+    return a <= b ? b : a;
+}
+
+static inline bool is_ipv6_from_low(const struct fw_segment *segment)
+{
+    const struct fw_endpoint *from = &segment->from, *to = &segment->to;
+    const int order = memcmp(from->addr, to->addr, sizeof(from->addr));
+    return order != 0 ? order < 0 : from->port <= to->port;
+}
+
+bool flow_is_from_low(const struct fw_segment *segment)
+{
+    return segment->from.family == FW_IPV4 ? number_of(&segment->from) <= number_of(&segment->to)
+                                           : is_ipv6_from_low(segment);
+}
+
+static void make_ipv4(const struct fw_segment *segment, struct flow_key *key)
 {
     const uint64_t from = number_of(&segment->from), to = number_of(&segment->to);
-    const uint64_t low = from <= to ? from : to, high = from <= to ? to : from;
+    const uint64_t low = lesser(from, to), high = greater(from, to);
     key->low_port = (uint16_t)low;
     key->high_port = (uint16_t)high;
     copy_u32(key->addr.ipv4.low, (uint32_t)(low >> 16));
     copy_u32(key->addr.ipv4.high, (uint32_t)(high >> 16));
-    return from <= to;
 }
 
-static inline bool make_ipv6(const struct fw_segment *segment, struct flow_key *key)
+static void make_ipv6(const struct fw_segment *segment, struct flow_key *key)
 {
-    const struct fw_endpoint *from = &segment->from, *to = &segment->to;
-    const int order = memcmp(from->addr, to->addr, sizeof(from->addr));
-    const bool from_low = order != 0 ? order < 0 : from->port <= to->port;
-    const struct fw_endpoint *low = from_low ? from : to, *high = from_low ? to : from;
+    const bool from_low = is_ipv6_from_low(segment);
+    const struct fw_endpoint *low = from_low ? &segment->from : &segment->to;
+    const struct fw_endpoint *high = from_low ? &segment->to : &segment->from;
     key->low_port = low->port;
     key->high_port = high->port;
     memcpy(key->addr.ipv6.low, low->addr, sizeof(key->addr.ipv6.low));
     memcpy(key->addr.ipv6.high, high->addr, sizeof(key->addr.ipv6.high));
-    return from_low;
 }
 
-static inline bool make_key(const struct fw_segment *segment, struct flow_key *key)
+void flow_key_of(const struct fw_segment *segment, struct flow_key *key)
 {
     key->vlan = segment->scope.vlan;
     key->family = (uint8_t)segment->from.family;
     key->tunnel = (uint8_t)segment->scope.tunnel;
     key->tunnel_id = segment->scope.tunnel_id;
-    return segment->from.family == FW_IPV4 ? make_ipv4(segment, key) : make_ipv6(segment, key);
-}
-
-void flow_key_of(const struct fw_segment *segment, struct flow_key *key, bool *from_low)
-{
-    *from_low = make_key(segment, key);
+    if (key->family == FW_IPV4)
+        make_ipv4(segment, key);
+    else
+        make_ipv6(segment, key);
 }
 
 size_t flow_key_bytes(const struct flow_key *key)
@@ -74,43 +85,62 @@ size_t flow_key_bytes(const struct flow_key *key)
     return key->family == FW_IPV4 ? FLOW_KEY_BYTES_IPV4 : FLOW_KEY_BYTES_IPV6;
 }
 
-bool flow_keys_differ(const void *a, const void *b, size_t bytes)
+static inline bool is_of_scope(const struct flow_key *key, const struct fw_segment *segment)
 {
-    const uint8_t *left = a, *right = b;
-    if (bytes != FLOW_KEY_BYTES_IPV4)
-        return memcmp(left, right, bytes) != 0;
-    return ((load_u64(left) ^ load_u64(right)) | (load_u64(left + 8) ^ load_u64(right + 8)) |
-            (load_u32(left + 16) ^ load_u32(right + 16))) != 0;
+    return ((uint32_t)(key->vlan ^ segment->scope.vlan) |
+            (uint32_t)(key->tunnel ^ segment->scope.tunnel) |
+            (uint32_t)(key->family ^ segment->from.family) |
+            (key->tunnel_id ^ segment->scope.tunnel_id)) == 0;
 }
 
-/* SipHash of ports, VLAN and tunnel (7 bytes), which come last, after the addresses and, in a
- * tunnel, its id. A key that was just written is read as it was written: a processor waits for a
- * load from two stores. */
-static inline unsigned hash_of(const uint64_t hash_key[2], const struct flow_key *key)
+static bool is_of_ipv6_flow(const struct flow_key *key, const struct fw_segment *segment)
 {
-    const uint64_t rest = (uint64_t)key->low_port | (uint64_t)key->high_port << 16 |
-                          (uint64_t)key->vlan << 32 | (uint64_t)key->tunnel << 48;
-    const bool tunnel = key->tunnel != FW_TUNNEL_NONE;
+    struct flow_key other;
+    make_ipv6(segment, &other);
+    return key->low_port == other.low_port && key->high_port == other.high_port &&
+           memcmp(&key->addr.ipv6, &other.addr.ipv6, sizeof(key->addr.ipv6)) == 0;
+}
+
+bool flow_key_is_of(const struct flow_key *key, const struct fw_segment *segment)
+{
+    if (!is_of_scope(key, segment))
+        return false;
+    if (key->family != FW_IPV4)
+        return is_of_ipv6_flow(key, segment);
+    const uint64_t from = number_of(&segment->from), to = number_of(&segment->to);
+    const uint64_t low = (uint64_t)load_u32(key->addr.ipv4.low) << 16 | key->low_port;
+    const uint64_t high = (uint64_t)load_u32(key->addr.ipv4.high) << 16 | key->high_port;
+    return ((low ^ lesser(from, to)) | (high ^ greater(from, to))) == 0;
+}
+
+/* SipHash of addresses and ports, the lower endpoint first, then VLAN and tunnel with the length in
+ * the upper byte and, in a tunnel, its id before them. */
+static inline unsigned hash_of(const uint64_t hash_key[2], const struct fw_segment *segment)
+{
+    const uint64_t id = segment->scope.tunnel_id;
+    const uint64_t scope =
+        (uint64_t)segment->scope.vlan << 32 | (uint64_t)segment->scope.tunnel << 48;
+    const bool tunnel = segment->scope.tunnel != FW_TUNNEL_NONE;
     uint64_t hash;
-    if (key->family == FW_IPV4) {
-        const uint64_t addresses =
-            (uint64_t)load_u32(key->addr.ipv4.high) << 32 | load_u32(key->addr.ipv4.low);
+    if (segment->from.family == FW_IPV4) {
+        const uint64_t from = number_of(&segment->from), to = number_of(&segment->to);
+        const uint64_t low = lesser(from, to), high = greater(from, to);
+        const uint64_t addresses = high >> 16 << 32 | low >> 16;
+        const uint64_t rest = scope | (high & UINT16_MAX) << 16 | (low & UINT16_MAX);
         const uint64_t plain[] = { addresses, rest | UINT64_C(15) << 56 };
-        const uint64_t inner[] = { addresses, key->tunnel_id, rest | UINT64_C(23) << 56 };
+        const uint64_t inner[] = { addresses, id, rest | UINT64_C(23) << 56 };
         hash = tunnel ? siphash13(hash_key, inner, 3) : siphash13(hash_key, plain, 2);
     } else {
+        struct flow_key key;
         uint64_t words[6];
-        memcpy(words, &key->addr.ipv6, sizeof(key->addr.ipv6));
-        words[4] = key->tunnel_id;
+        make_ipv6(segment, &key);
+        const uint64_t rest = scope | (uint64_t)key.high_port << 16 | key.low_port;
+        memcpy(words, &key.addr.ipv6, sizeof(key.addr.ipv6));
+        words[4] = id;
         words[tunnel ? 5 : 4] = rest | (uint64_t)(tunnel ? 47 : 39) << 56;
         hash = siphash13(hash_key, words, tunnel ? 6 : 5);
     }
     return (unsigned)(hash ^ hash >> 32);
-}
-
-unsigned flow_key_hash(const uint64_t hash_key[2], const struct flow_key *key)
-{
-    return hash_of(hash_key, key);
 }
 
 unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint *endpoint,
@@ -129,10 +159,17 @@ void flow_prepare_keys(const uint64_t hash_key[2], const struct fw_segment *segm
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
         struct flow_lookup *lookup = &lookups[i];
-        lookup->from_low = make_key(segment, &lookup->key);
-        lookup->hash = hash_of(hash_key, &lookup->key);
+        lookup->from_low = flow_is_from_low(segment);
+        lookup->hash = hash_of(hash_key, segment);
         lookup->answers = (segment->flags & (FW_SYN | FW_ACK)) == (FW_SYN | FW_ACK);
         if (lookup->answers)
             lookup->listener_hash = flow_listener_hash(hash_key, &segment->from, &segment->scope);
     }
+}
+
+unsigned flow_key_hash(const uint64_t hash_key[2], const struct fw_segment *segment)
+{
+    struct flow_lookup lookup;
+    flow_prepare_keys(hash_key, segment, 1, &lookup);
+    return lookup.hash;
 }

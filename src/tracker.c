@@ -685,17 +685,18 @@ static void count_connection(struct fw_tracker *tracker)
         tracker->counts.live_peak = flow_count(tracker->flows);
 }
 
-static struct flow *start_flow(struct fw_tracker *tracker, const struct flow_key *key,
-                               unsigned hash, bool from_low, const struct fw_segment *segment,
-                               uint64_t id)
+/* `id`: 0: the next. */
+static struct flow *start_flow(struct fw_tracker *tracker, const struct fw_segment *segment,
+                               unsigned hash, uint64_t id)
 {
     struct flow *flow;
     keep_to_the_most(tracker);
-    while (!(flow = flow_add(tracker->flows, key, hash, tracker->now)))
+    while (!(flow = flow_add(tracker->flows, segment, hash, tracker->now)))
         if (!make_room(tracker, NULL))
             return NULL;
     enum fw_dir_by dir_by;
-    flow->client_is_low = from_low == (tcp_first_role(segment, &dir_by) == FW_CLIENT);
+    const bool from_client = tcp_first_role(segment, &dir_by) == FW_CLIENT;
+    flow->client_is_low = flow_is_from_low(segment) == from_client;
     flow->body->id = id ? id : ++tracker->next_id;
     flow->body->first_frame = segment->frame;
     tcp_init(&flow->body->tcp, segment);
@@ -723,7 +724,7 @@ static int start_lone_syn(struct fw_tracker *tracker, const struct flow_lookup *
     const struct flow_syn syn = lone_syn(segment);
     struct flow *flow;
     keep_to_the_most(tracker);
-    while (!(flow = flow_add_syn(tracker->flows, &taken->key, taken->hash, tracker->now, &syn)))
+    while (!(flow = flow_add_syn(tracker->flows, segment, taken->hash, tracker->now, &syn)))
         if (!make_room(tracker, NULL))
             return -ENOMEM;
     flow->syn->id = ++tracker->next_id; /* what made room may have taken one */
@@ -754,13 +755,11 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
         flow->body->tcp.cause = TCP_CAUSE_ABANDONED;
         end = FW_END_REUSED;
     }
-    bool from_low;
-    struct flow_key key;
-    flow_key_of(&held->syns[0], &key, &from_low);
+    const bool from_low = flow_is_from_low(&held->syns[0]);
     const struct tcp_end before = flow->body->tcp.end[!side_from(flow, from_low)];
     end_flow(tracker, flow, end);
 
-    struct flow *next = start_flow(tracker, &key, hash, from_low, &held->syns[0], held->id);
+    struct flow *next = start_flow(tracker, &held->syns[0], hash, held->id);
     if (next)
         tcp_succeed(&next->body->tcp, !side_from(next, from_low), &before);
     for (size_t i = 0; next && i < held->count; i++)
@@ -793,10 +792,7 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
 
 static enum fw_side held_side(const struct flow *flow)
 {
-    struct flow_key key;
-    bool from_low;
-    flow_key_of(&flow->body->held->syns[0], &key, &from_low);
-    return side_from(flow, from_low);
+    return side_from(flow, flow_is_from_low(&flow->body->held->syns[0]));
 }
 
 /* Does this segment belong to the attempt that the held SYN made? */
@@ -832,7 +828,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, const struct 
 
     if (flow->body->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
-        *routed = flow_find(tracker->flows, &taken->key, taken->hash);
+        *routed = flow_find(tracker->flows, segment, taken->hash);
         return *routed ? 0 : -ENOMEM;
     }
     if (flow->body->held && !is_syn && from == held_side(flow)) {
@@ -858,13 +854,13 @@ static int route(struct fw_tracker *tracker, struct flow **routed, const struct 
         if (flow->body->held && !flow->body->held->suspect &&
             flow->body->held->syns[0].seq != segment->seq) {
             promote_held(tracker, flow, FW_END_REUSED); /* an attempt of its own: states.md 2 */
-            *routed = flow_find(tracker->flows, &taken->key, taken->hash);
+            *routed = flow_find(tracker->flows, segment, taken->hash);
             return *routed ? route(tracker, routed, taken, segment) : -ENOMEM;
         }
         drop_held(tracker, flow);
         const struct tcp_end before = flow->body->tcp.end[!from];
         end_flow(tracker, flow, FW_END_REUSED);
-        *routed = start_flow(tracker, &taken->key, taken->hash, taken->from_low, segment, 0);
+        *routed = start_flow(tracker, segment, taken->hash, 0);
         if (!*routed)
             return -ENOMEM;
         tcp_succeed(&(*routed)->body->tcp, !side_from(*routed, taken->from_low), &before);
@@ -878,7 +874,7 @@ static int route(struct fw_tracker *tracker, struct flow **routed, const struct 
         flow->body->held->syns[0].seq != segment->seq) { /* yet another attempt */
         if (!flow->body->held->suspect) {
             promote_held(tracker, flow, FW_END_REUSED);
-            *routed = flow_find(tracker->flows, &taken->key, taken->hash);
+            *routed = flow_find(tracker->flows, segment, taken->hash);
             return *routed ? route(tracker, routed, taken, segment) : -ENOMEM;
         }
         drop_held(tracker, flow);
@@ -916,7 +912,7 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         }
         if (can_be_lone(tracker, segment))
             return start_lone_syn(tracker, taken, segment);
-        flow = start_flow(tracker, &taken->key, taken->hash, taken->from_low, segment, 0);
+        flow = start_flow(tracker, segment, taken->hash, 0);
         return flow ? take_into(tracker, flow, side_from(flow, taken->from_low), segment) : -ENOMEM;
     }
     if ((segment->flags & FW_SYN) || flow->body->held) {
@@ -947,12 +943,12 @@ void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *seg
 static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments,
                       struct flow_lookup *taken, size_t count)
 {
-    flow_look_up(tracker->flows, taken, count);
+    flow_look_up(tracker->flows, segments, taken, count);
     const uint64_t adds = flow_adds(tracker->flows), removes = flow_removes(tracker->flows);
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
         if (tracker->options.drop_bad_checksums && segment->checksum == FW_CHECKSUM_BAD) {
-            struct flow *flow = flow_find(tracker->flows, &taken[i].key, taken[i].hash);
+            struct flow *flow = flow_find(tracker->flows, segment, taken[i].hash);
             drop_bad_checksum(tracker, segment, &taken[i], flow);
             continue;
         }
@@ -962,7 +958,7 @@ static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segme
         fw_tracker_advance(tracker, segment->time);
         struct flow *flow = taken[i].flow;
         if (flow_removes(tracker->flows) != removes || (!flow && flow_adds(tracker->flows) != adds))
-            flow = flow_find(tracker->flows, &taken[i].key, taken[i].hash);
+            flow = flow_find(tracker->flows, segment, taken[i].hash);
         if (flow && make_whole(tracker, flow) < 0)
             return -ENOMEM;
         const int error = take(tracker, segment, &taken[i], flow);
@@ -1047,10 +1043,8 @@ bool fw_tracker_find(const struct fw_tracker *tracker, const struct fw_identity 
         .to = identity->server,
         .scope = identity->scope,
     };
-    struct flow_key key;
-    bool from_low;
-    flow_key_of(&segment, &key, &from_low);
-    const struct flow *flow = flow_find(tracker->flows, &key, flow_hash(tracker->flows, &key));
+    const struct flow *flow =
+        flow_find(tracker->flows, &segment, flow_hash(tracker->flows, &segment));
     if (!flow || flow_id(flow) != identity->id)
         return false;
     describe(tracker, flow, connection);

@@ -403,7 +403,7 @@ int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segment
 
 /* What a segment is looked up by. Opaque, a plain value. */
 struct fw_lookup {
-    uint64_t opaque[8];
+    uint64_t opaque[3];
 };
 
 /* The first part of fw_tracker_feed(), which one other thread may do ahead while this one feeds what

@@ -26,22 +26,19 @@ static struct fw_segment segment(struct fw_endpoint from, struct fw_endpoint to)
     return (struct fw_segment){ .from = from, .to = to };
 }
 
-/* The n-th of many tuples. */
-static struct flow_key key_of(unsigned n)
+/* On the n-th of many tuples. */
+static struct fw_segment nth_segment(unsigned n)
 {
     struct fw_segment nth = segment(endpoint(1, (uint16_t)n), endpoint(2, 80));
-    struct flow_key key;
-    bool from_low;
 
     nth.from.addr[1] = (uint8_t)(n >> 16);
-    flow_key_of(&nth, &key, &from_low);
-    return key;
+    return nth;
 }
 
 static struct flow *add(struct flow_table *table, unsigned n, fw_time now)
 {
-    const struct flow_key key = key_of(n);
-    struct flow *flow = flow_add(table, &key, flow_hash(table, &key), now);
+    const struct fw_segment nth = nth_segment(n);
+    struct flow *flow = flow_add(table, &nth, flow_hash(table, &nth), now);
 
     if (flow)
         flow->body->id = n;
@@ -50,8 +47,8 @@ static struct flow *add(struct flow_table *table, unsigned n, fw_time now)
 
 static struct flow *find(struct flow_table *table, unsigned n)
 {
-    const struct flow_key key = key_of(n);
-    return flow_find(table, &key, flow_hash(table, &key));
+    const struct fw_segment nth = nth_segment(n);
+    return flow_find(table, &nth, flow_hash(table, &nth));
 }
 
 /* ---------------------------------------------------------------------------------- keys -- */
@@ -61,14 +58,14 @@ START_TEST(both_directions_have_one_key_and_the_lower_end_first)
     const struct fw_segment there = segment(endpoint(1, 4000), endpoint(2, 80));
     const struct fw_segment back = segment(endpoint(2, 80), endpoint(1, 4000));
     struct flow_key one, other;
-    bool from_low;
 
     memset(&one, 0xaa, sizeof(one)); /* no byte may keep what was there */
     memset(&other, 0x55, sizeof(other));
-    flow_key_of(&there, &one, &from_low);
-    ck_assert(from_low);
-    flow_key_of(&back, &other, &from_low);
-    ck_assert(!from_low);
+    flow_key_of(&there, &one);
+    ck_assert(flow_is_from_low(&there));
+    flow_key_of(&back, &other);
+    ck_assert(!flow_is_from_low(&back));
+    ck_assert(flow_key_is_of(&one, &there) && flow_key_is_of(&one, &back));
     ck_assert_mem_eq(&one, &other, flow_key_bytes(&one));
     ck_assert_uint_eq(one.low_port, 4000);
     ck_assert_uint_eq(one.high_port, 80);
@@ -80,12 +77,11 @@ START_TEST(the_same_address_is_told_apart_by_port)
     const struct fw_segment there = segment(endpoint(1, 80), endpoint(1, 4000));
     const struct fw_segment back = segment(endpoint(1, 4000), endpoint(1, 80));
     struct flow_key one, other;
-    bool there_low, back_low;
 
-    flow_key_of(&there, &one, &there_low);
-    flow_key_of(&back, &other, &back_low);
+    flow_key_of(&there, &one);
+    flow_key_of(&back, &other);
     ck_assert_mem_eq(&one, &other, flow_key_bytes(&one));
-    ck_assert_int_ne(there_low, back_low);
+    ck_assert_int_ne(flow_is_from_low(&there), flow_is_from_low(&back));
 }
 END_TEST
 
@@ -94,7 +90,6 @@ START_TEST(whatever_is_part_of_the_identity_is_part_of_the_key)
     const struct fw_segment base = segment(endpoint(1, 4000), endpoint(2, 80));
     struct fw_segment others[] = { base, base, base, base, base, base, base, base };
     struct flow_key key, other;
-    bool from_low;
 
     others[0].scope.vlan = 7;
     others[1].scope.tunnel = FW_TUNNEL_GRE;
@@ -104,11 +99,12 @@ START_TEST(whatever_is_part_of_the_identity_is_part_of_the_key)
     others[5].from.addr[3] = 3;
     others[6].to.addr[3] = 1;
     others[7].from.family = others[7].to.family = FW_IPV6; /* the same bytes mean something else */
-    flow_key_of(&base, &key, &from_low);
+    flow_key_of(&base, &key);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        flow_key_of(&others[i], &other, &from_low);
-        ck_assert(flow_key_bytes(&key) != flow_key_bytes(&other) ||
-                  flow_keys_differ(&key, &other, flow_key_bytes(&key)));
+        flow_key_of(&others[i], &other);
+        ck_assert(!flow_key_is_of(&key, &others[i]));
+        ck_assert(!flow_key_is_of(&other, &base));
+        ck_assert(flow_key_is_of(&other, &others[i]));
     }
 }
 END_TEST
@@ -118,11 +114,10 @@ START_TEST(what_is_no_part_of_the_identity_is_no_part_of_the_key)
     const struct fw_segment base = segment(endpoint(1, 4000), endpoint(2, 80));
     struct fw_segment other = base;
     struct flow_key key, other_key;
-    bool from_low;
 
     other.time = other.seq = other.flags = other.ttl = other.ip_id = 99;
-    flow_key_of(&base, &key, &from_low);
-    flow_key_of(&other, &other_key, &from_low);
+    flow_key_of(&base, &key);
+    flow_key_of(&other, &other_key);
     ck_assert_mem_eq(&key, &other_key, flow_key_bytes(&key));
 }
 END_TEST
@@ -132,14 +127,14 @@ START_TEST(identity_gives_back_what_the_key_took)
     struct fw_segment syn = segment(endpoint(9, 4000), endpoint(2, 80));
     struct fw_identity identity;
     struct flow_key key;
-    bool from_low;
 
     syn.scope = (struct fw_scope){ .tunnel_id = 5, .vlan = 6, .tunnel = FW_TUNNEL_VXLAN };
-    flow_key_of(&syn, &key, &from_low);
+    flow_key_of(&syn, &key);
     struct flow_body body = { .id = 3 };
-    const struct flow flow = {
-        .body = &body, .form = FLOW_WHOLE, .client_is_low = from_low, .key = key
-    };
+    const struct flow flow = { .body = &body,
+                               .form = FLOW_WHOLE,
+                               .client_is_low = flow_is_from_low(&syn),
+                               .key = key };
     flow_identity(&flow, &identity);
     ck_assert_uint_eq(identity.id, 3);
     ck_assert_mem_eq(&identity.client, &syn.from, sizeof(syn.from));
@@ -156,8 +151,8 @@ START_TEST(another_hash_key_gives_other_hashes)
     unsigned same = 0;
 
     for (unsigned n = 0; n < 1000; n++) {
-        const struct flow_key key = key_of(n);
-        same += flow_hash(one, &key) == flow_hash(other, &key);
+        const struct fw_segment nth = nth_segment(n);
+        same += flow_hash(one, &nth) == flow_hash(other, &nth);
     }
     ck_assert_uint_lt(same, 3);
     flow_table_destroy(one);
@@ -292,12 +287,9 @@ START_TEST(a_lone_syn_is_given_back_as_it_was)
     struct flow_table *table = make_table(hash_key, false);
     const struct fw_segment first = segment(endpoint(1, 7), endpoint(2, 80));
     const struct flow_syn syn = { .id = 7, .frame = 9, .seq = 1, .window = 65535, .options = 255 };
-    struct flow_key key;
     struct flow_syn back;
-    bool from_low;
 
-    flow_key_of(&first, &key, &from_low);
-    struct flow *flow = flow_add_syn(table, &key, flow_hash(table, &key), 100, &syn);
+    struct flow *flow = flow_add_syn(table, &first, flow_hash(table, &first), 100, &syn);
     ck_assert_ptr_nonnull(flow);
     ck_assert_int_eq(flow->form, FLOW_LONE_SYN);
     ck_assert(!flow_has_whole(table, FLOW_OPEN));
