@@ -25,7 +25,7 @@ struct shard {
     bool had_first; /* its part of flow_table.first_buckets was used */
 };
 
-struct listener {
+struct flow_listener {
     UT_hash_handle hh;
     struct fw_listener value; /* synacks is not part of the key */
 };
@@ -45,7 +45,7 @@ struct flow_table {
     struct pool bodies, syns;
     struct pool packed[PACKED_POOLS]; /* of 1, 2... PACKED_STEP bytes */
     struct queue queues[FLOW_QUEUE_COUNT];
-    struct listener *listeners;
+    struct flow_listener *listeners;
     uint64_t hash_key[2];
     unsigned first_buckets_log2; /* of a shard's table when it is made */
     char *first_buckets;         /* of all shards, one after the other; NULL: from the heap */
@@ -182,7 +182,7 @@ void flow_table_destroy(struct flow_table *table)
     if (!table)
         return;
     flow_clear(table);
-    struct listener *listener = table->listeners, *next;
+    struct flow_listener *listener = table->listeners, *next;
     struct shard *const shard = NULL; /* for uthash_free */
     (void)shard;
     HASH_CLEAR(hh, table->listeners);
@@ -275,14 +275,27 @@ static const UT_hash_bucket *listener_bucket(const struct flow_table *table, uns
     return &hashed->buckets[hash & (hashed->num_buckets - 1)];
 }
 
-static void prefetch_listener(const struct flow_table *table, unsigned hash)
+static void prefetch_first_listener(const struct flow_table *table, unsigned hash)
 {
-    const struct listener *listener = /* its handle comes first */
-        (const struct listener *)listener_bucket(table, hash)->hh_head;
-    if (!listener)
-        return;
+    const struct flow_listener *listener = /* its handle comes first */
+        (const struct flow_listener *)listener_bucket(table, hash)->hh_head;
     __builtin_prefetch(listener);
-    __builtin_prefetch(&listener->value.synacks, 1);
+    __builtin_prefetch(&listener->value, 1);
+}
+
+static struct flow_listener *find_listener(const struct flow_table *table,
+                                           const struct fw_endpoint *endpoint,
+                                           const struct fw_scope *scope, unsigned hash)
+{
+    const UT_hash_handle *handle = listener_bucket(table, hash)->hh_head;
+    for (; handle; handle = handle->hh_next) {
+        struct flow_listener *listener = (struct flow_listener *)handle;
+        if (handle->hashv == hash &&
+            memcmp(&listener->value.endpoint, endpoint, sizeof(*endpoint)) == 0 &&
+            memcmp(&listener->value.scope, scope, sizeof(*scope)) == 0)
+            return listener;
+    }
+    return NULL;
 }
 
 static struct flow *find_in(const UT_hash_bucket *bucket, const struct fw_segment *segment,
@@ -311,7 +324,7 @@ void flow_look_up(const struct flow_table *table, const struct fw_segment *segme
         if (lookups[i].bucket->hh_head)
             prefetch_found((const struct flow *)lookups[i].bucket->hh_head);
         if (lookups[i].answers)
-            prefetch_listener(table, lookups[i].listener_hash);
+            prefetch_first_listener(table, lookups[i].listener_hash);
     }
     for (size_t i = 0; i < count; i++) {
         const UT_hash_handle *first = lookups[i].bucket->hh_head;
@@ -322,6 +335,9 @@ void flow_look_up(const struct flow_table *table, const struct fw_segment *segme
         lookups[i].flow = find_in(lookups[i].bucket, &segments[i], lookups[i].hash);
         if (lookups[i].flow)
             flow_prefetch_content(lookups[i].flow);
+        if (lookups[i].answers)
+            lookups[i].listener = find_listener(table, &segments[i].from, &segments[i].scope,
+                                                lookups[i].listener_hash);
     }
 }
 
@@ -464,7 +480,7 @@ static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
 /* Puts an entry whose content is there into the table; without memory, or without content, gives
  * both back. */
 static struct flow *add_entry(struct flow_table *table, struct flow *flow, unsigned hash,
-                              fw_time now)
+                              enum flow_queue queue, fw_time now)
 {
     if (flow->form == FLOW_EMPTY || !hash_add(table, flow, hash)) {
         release_content(table, flow);
@@ -473,7 +489,7 @@ static struct flow *add_entry(struct flow_table *table, struct flow *flow, unsig
     }
     table->count++;
     table->adds++;
-    link_newest(table, flow, FLOW_OPEN, now);
+    link_newest(table, flow, queue, now);
     return flow;
 }
 
@@ -487,7 +503,7 @@ struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment
     table->refused = FLOW_NO_BODY;
     flow->body = take_body(table);
     flow->form = flow->body ? FLOW_WHOLE : FLOW_EMPTY;
-    return add_entry(table, flow, hash, now);
+    return add_entry(table, flow, hash, FLOW_OPEN, now);
 }
 
 struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment,
@@ -502,7 +518,7 @@ struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *seg
     flow->packed_bytes = sizeof(*flow->syn);
     if (flow->syn)
         *flow->syn = *syn;
-    return add_entry(table, flow, hash, now);
+    return add_entry(table, flow, hash, FLOW_SYN, now);
 }
 
 enum flow_refusal flow_refused(const struct flow_table *table)
@@ -683,28 +699,31 @@ int flow_note_listener(struct flow_table *table, const struct fw_identity *ident
 {
     const unsigned first_buckets_log2 = 5; /* for HASH_MAKE_TABLE */
     struct shard *const shard = NULL;
-    const struct fw_listener wanted = { .endpoint = identity->server, .scope = identity->scope };
-    struct listener *listener;
-    const size_t key_bytes = FLOW_LISTENER_KEY_BYTES;
-    const unsigned hash =
-        flow_listener_hash(table->hash_key, &identity->server, &identity->scope);
-    HASH_FIND_BYHASHVALUE(hh, table->listeners, &wanted, key_bytes, hash, listener);
+    const unsigned hash = flow_listener_hash(table->hash_key, &identity->server, &identity->scope);
+    struct flow_listener *listener =
+        find_listener(table, &identity->server, &identity->scope, hash);
     if (!listener) {
         if (max_listeners > 0 && HASH_COUNT(table->listeners) >= max_listeners)
             return 0;
         listener = calloc(1, sizeof(*listener));
         if (!listener)
             return -ENOMEM;
-        memcpy(&listener->value, &wanted, key_bytes);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->listeners, &listener->value, key_bytes, hash,
-                                    listener);
+        listener->value.endpoint = identity->server;
+        listener->value.scope = identity->scope;
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->listeners, &listener->value,
+                                    FLOW_LISTENER_KEY_BYTES, hash, listener);
         if (!listener->hh.tbl) {
             free(listener);
             return -ENOMEM;
         }
     }
-    listener->value.synacks++;
+    flow_listener_answered(listener);
     return 0;
+}
+
+void flow_listener_answered(struct flow_listener *listener)
+{
+    listener->value.synacks++;
 }
 
 static int by_answers(const void *a, const void *b)
@@ -723,7 +742,7 @@ struct fw_listener *flow_listeners(struct flow_table *table, size_t *count)
     if (!values)
         return NULL;
     size_t filled = 0;
-    for (struct listener *listener = table->listeners; listener; listener = listener->hh.next)
+    for (struct flow_listener *listener = table->listeners; listener; listener = listener->hh.next)
         values[filled++] = listener->value;
     qsort(values, filled, sizeof(*values), by_answers);
     return values;

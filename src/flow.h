@@ -128,11 +128,15 @@ void flow_table_destroy(struct flow_table *table);
 
 /* A segment on its way to its flow: a struct fw_lookup, seen from inside. */
 struct __attribute__((may_alias)) flow_lookup {
-    unsigned hash, listener_hash;
+    unsigned hash;
     bool from_low; /* its sender is the lower endpoint */
-    bool answers;  /* a SYN+ACK: `listener_hash` is of its sender */
+    bool answers;  /* a SYN+ACK: its sender may be a listener */
     union {
-        const UT_hash_bucket *bucket; /* for flow_look_up() */
+        unsigned listener_hash;         /* for flow_look_up() */
+        struct flow_listener *listener; /* what it found; NULL: none */
+    };
+    union {
+        const UT_hash_bucket *bucket; /* while it looks */
         struct flow *flow;            /* what it found; NULL: none */
     };
 };
@@ -186,7 +190,7 @@ unsigned flow_bucket_peak(const struct flow_table *table);
 struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
                       fw_time now);
 
-/* The same, with a SYN in place of a body. */
+/* The same, with a SYN in place of a body, in queue FLOW_SYN. */
 struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment,
                           unsigned hash, fw_time now, const struct flow_syn *syn);
 
@@ -230,6 +234,9 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count);
  * new ones are left out. Returns 0 or -ENOMEM. */
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners);
+
+/* The same for one that flow_look_up() found. */
+void flow_listener_answered(struct flow_listener *listener);
 
 /* What a listener takes, buckets and malloc's own included. */
 #define FLOW_LISTENER_BYTES 192

@@ -146,10 +146,12 @@ static inline unsigned hash_of(const uint64_t hash_key[2], const struct fw_segme
 unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint *endpoint,
                             const struct fw_scope *scope)
 {
-    const struct fw_listener listener = { .endpoint = *endpoint, .scope = *scope };
-    uint64_t words[4] = { 0 };
-    memcpy(words, &listener, FLOW_LISTENER_KEY_BYTES);
-    words[3] |= (uint64_t)FLOW_LISTENER_KEY_BYTES << 56;
+    uint64_t words[4];
+    memcpy(words, endpoint->addr, sizeof(endpoint->addr));
+    words[2] = (uint64_t)endpoint->port | (uint64_t)endpoint->family << 16 |
+               (uint64_t)scope->tunnel_id << 32;
+    words[3] = (uint64_t)scope->vlan | (uint64_t)scope->tunnel << 16 |
+               (uint64_t)FLOW_LISTENER_KEY_BYTES << 56;
     return (unsigned)siphash13(hash_key, words, 4);
 }
 

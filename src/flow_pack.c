@@ -2,10 +2,11 @@
  * A body as few bytes: what is closed is kept for minutes, and seldom looked at.
  *
  * Most fields of a body follow from others, or nearly: the peer's RCV.NXT from one's own SND.NXT,
- * one time from another. So each is written as its difference from what is expected of it. Of the
- * 32-bit words of the image that this gives only those are there in which it differs from a usual
- * one: a bit for each word, then a byte for every four of those with their lengths (2 bits each),
- * then their bytes.
+ * one time from another. So each is written as its difference from what is expected of it, given who
+ * closed first. Of the 32-bit words of the image that this gives only those are there in which it
+ * differs from the usual one of a connection closed by that end: a bit for each word and one for who
+ * closed, then a byte for every four of those words with their lengths (2 bits each), then their
+ * bytes.
  */
 #include "flow.h"
 
@@ -18,19 +19,26 @@ enum {
     MASKS = (IMAGE_WORDS + 63) / 64,
     ID_BYTES = 6,
 };
+_Static_assert(IMAGE_WORDS < 64 * MASKS, "no bit is left for who closed first");
 _Static_assert(FLOW_PACKED_MOST == ID_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
                "FLOW_PACKED_MOST is not the most");
 
-/* What is expected of a field, given those of `b` that come before it here or are not here. */
+static enum fw_side first_to_close(const struct flow_body *b)
+{
+    return b->tcp.closed_by == FW_CLOSED_BY_SERVER ? FW_SERVER : FW_CLIENT;
+}
+
+/* What is expected of a field, given those of `b` that come before it here or are not here, and
+ * `closer`. The other end's FIN is the last that it sends. */
 #define EXPECTED_OF_END(X, i, peer)                                                                \
     X(tcp.end[i].last_time, b->tcp.last_time)                                                      \
-    X(tcp.end[i].since, b->tcp.end[i].last_time)                                                   \
+    X(tcp.end[i].since, b->tcp.last_time)                                                          \
     X(tcp.end[i].rcv, b->tcp.end[peer].nxt)                                                        \
-    X(tcp.end[i].last_seq, b->tcp.end[i].nxt)                                                      \
+    X(tcp.end[i].last_seq, b->tcp.end[i].nxt - (closer != (i)))                                    \
     X(tcp.end[i].last_ack, b->tcp.end[i].rcv)                                                      \
     X(tcp.end[i].iss, b->tcp.end[i].nxt - (uint32_t)b->tcp.end[i].bytes - 2)                       \
     X(tcp.end[i].fin_seq, b->tcp.end[i].nxt - 1)                                                   \
-    X(tcp.end[i].ack_fin_seq, b->tcp.end[i].nxt)                                                   \
+    X(tcp.end[i].ack_fin_seq, b->tcp.end[i].nxt - (closer != (i)))                                 \
     X(tcp.end[i].ts_recent, b->tcp.end[i].ts_last)
 
 #define EXPECTED(X)                                                                                \
@@ -72,51 +80,44 @@ static void restore_acks(struct tcp_end *end)
         newer = end->acks[i] = newer - end->acks[i];
 }
 
-/* The image of a connection that its client opened and closed, between two Linux: what differs from
- * it is packed. Anything would do here. */
-static const struct flow_body usual = {
-    .tcp = {
+/* The image of an end of a connection between two Linux that was opened and closed as most are.
+ * Anything would do here. */
+#define USUAL_END                                                                                  \
+    .window = 64256, .window_scale = 7, .mss = 1460, .ack_count = 3, .path_length = 5, .fins = 1
+#define USUAL_FACTS                                                                                \
+    (END_SEEN | END_HAS_ISS | END_HAS_NXT | END_HAS_RCV | END_HAS_TS | END_SYN_OPTIONS |           \
+     END_SCALES | END_ACKED_FIN)
+#define USUAL_PROOFS                                                                               \
+    (1 << SND_ACK_OF_SYN | 1 << RCV_ACK_OF_SYN | 1 << SND_FIN | 1 << SND_ACK_OF_FIN |              \
+     1 << RCV_ACK_OF_FIN)
+#define USUAL_CLIENT  .proved = USUAL_PROOFS | 1 << SND_SYN, .syns = 1
+#define USUAL_SERVER  .proved = USUAL_PROOFS | 1 << SND_SYN_ACK, .synacks = 1
+#define CLOSES_FIRST(syn_state)                                                                    \
+    .facts = USUAL_FACTS | END_FIN_KEPT, .state = FW_TIME_WAIT, .last_flags = FW_ACK,              \
+    .path = (syn_state) | FW_ESTABLISHED << 4 | FW_FIN_WAIT_1 << 8 | FW_FIN_WAIT_2 << 12 |         \
+            FW_TIME_WAIT << 16
+#define CLOSES_LATER(syn_state)                                                                    \
+    .facts = USUAL_FACTS, .state = FW_CLOSED, .alive_state = FW_LAST_ACK,                          \
+    .last_flags = FW_FIN | FW_ACK,                                                                 \
+    .path = (syn_state) | FW_ESTABLISHED << 4 | FW_CLOSE_WAIT << 8 | FW_LAST_ACK << 12 |           \
+            FW_CLOSED << 16
+
+static const struct flow_body usual[] = { /* by first_to_close() */
+    [FW_CLIENT].tcp = {
         .open = FW_OPEN_COMPLETE,
         .closed_by = FW_CLOSED_BY_CLIENT,
-        .end[FW_CLIENT] = {
-            .window = 64256,
-            .facts = END_SEEN | END_HAS_ISS | END_HAS_NXT | END_HAS_RCV | END_HAS_TS |
-                     END_SYN_OPTIONS | END_SCALES | END_ACKED_FIN | END_FIN_KEPT,
-            .proved = 1 << SND_SYN | 1 << SND_ACK_OF_SYN | 1 << RCV_ACK_OF_SYN | 1 << SND_FIN |
-                      1 << SND_ACK_OF_FIN | 1 << RCV_ACK_OF_FIN,
-            .state = FW_TIME_WAIT,
-            .window_scale = 7,
-            .ack_count = 3,
-            .last_flags = FW_ACK,
-            .path_length = 5,
-            .mss = 1460,
-            .path = FW_SYN_SENT | FW_ESTABLISHED << 4 | FW_FIN_WAIT_1 << 8 | FW_FIN_WAIT_2 << 12 |
-                    FW_TIME_WAIT << 16,
-            .syns = 1,
-            .fins = 1,
-        },
-        .end[FW_SERVER] = {
-            .window = 64256,
-            .facts = END_SEEN | END_HAS_ISS | END_HAS_NXT | END_HAS_RCV | END_HAS_TS |
-                     END_SYN_OPTIONS | END_SCALES | END_ACKED_FIN,
-            .proved = 1 << SND_SYN_ACK | 1 << SND_ACK_OF_SYN | 1 << RCV_ACK_OF_SYN | 1 << SND_FIN |
-                      1 << SND_ACK_OF_FIN | 1 << RCV_ACK_OF_FIN,
-            .state = FW_CLOSED,
-            .alive_state = FW_LAST_ACK,
-            .window_scale = 7,
-            .ack_count = 3,
-            .last_flags = FW_FIN | FW_ACK,
-            .path_length = 5,
-            .mss = 1460,
-            .path = FW_SYN_RECEIVED | FW_ESTABLISHED << 4 | FW_CLOSE_WAIT << 8 | FW_LAST_ACK << 12 |
-                    FW_CLOSED << 16,
-            .synacks = 1,
-            .fins = 1,
-        },
+        .end[FW_CLIENT] = { USUAL_END, USUAL_CLIENT, CLOSES_FIRST(FW_SYN_SENT) },
+        .end[FW_SERVER] = { USUAL_END, USUAL_SERVER, CLOSES_LATER(FW_SYN_RECEIVED) },
+    },
+    [FW_SERVER].tcp = {
+        .open = FW_OPEN_COMPLETE,
+        .closed_by = FW_CLOSED_BY_SERVER,
+        .end[FW_CLIENT] = { USUAL_END, USUAL_CLIENT, CLOSES_LATER(FW_SYN_SENT) },
+        .end[FW_SERVER] = { USUAL_END, USUAL_SERVER, CLOSES_FIRST(FW_SYN_RECEIVED) },
     },
 };
 
-static void relate(const struct flow_body *b, struct flow_body *image)
+static void relate(const struct flow_body *b, enum fw_side closer, struct flow_body *image)
 {
     *image = *b;
 #define RELATE(field, expected)                                                                    \
@@ -130,7 +131,7 @@ static void relate(const struct flow_body *b, struct flow_body *image)
         memset(&image->tcp.doubt, 0, sizeof(image->tcp.doubt));
 }
 
-static void restore(struct flow_body *b)
+static void restore(struct flow_body *b, enum fw_side closer)
 {
 #define RESTORE(field, expected)                                                                   \
     b->field = (__typeof__(b->field))(unfold((uint64_t)b->field) + (uint64_t)(expected));
@@ -156,13 +157,13 @@ static void store_le32(uint8_t *at, uint32_t value)
 
 /* Each word as it differs from the usual one, and those that do as bits. Compilers make it of whole
  * vectors: a byte for each word first, then eight of those to a byte. */
-static void find_unusual(const struct flow_body *image, uint32_t words[IMAGE_WORDS],
-                         uint64_t masks[MASKS])
+static void find_unusual(const struct flow_body *image, enum fw_side closer,
+                         uint32_t words[IMAGE_WORDS], uint64_t masks[MASKS])
 {
     uint8_t differs[64 * MASKS] = { 0 };
     uint32_t expected[IMAGE_WORDS];
     memcpy(words, (const uint8_t *)image + IMAGE_START, 4 * IMAGE_WORDS);
-    memcpy(expected, (const uint8_t *)&usual + IMAGE_START, sizeof(expected));
+    memcpy(expected, (const uint8_t *)&usual[closer] + IMAGE_START, sizeof(expected));
     for (size_t i = 0; i < IMAGE_WORDS; i++) {
         words[i] ^= expected[i];
         differs[i] = words[i] != 0;
@@ -191,8 +192,9 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
     struct flow_body image;
     uint32_t words[IMAGE_WORDS];
     uint64_t masks[MASKS], lengths = 0;
-    relate(body, &image);
-    find_unusual(&image, words, masks);
+    const enum fw_side closer = first_to_close(body);
+    relate(body, closer, &image);
+    find_unusual(&image, closer, words, masks);
 
     uint8_t *lengths_at = to + ID_BYTES + sizeof(masks);
     uint8_t *at = lengths_at + lengths_bytes(masks);
@@ -216,6 +218,7 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
     for (unsigned done = 0; done < bit; done += 8)
         *lengths_at++ = (uint8_t)(lengths >> done);
     const uint64_t id = htole64(body->id);
+    masks[MASKS - 1] |= (uint64_t)closer << 63;
     memcpy(to, &id, ID_BYTES);
     memcpy(to + ID_BYTES, masks, sizeof(masks));
     return (size_t)(at - to);
@@ -234,8 +237,10 @@ void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
     uint64_t masks[MASKS];
     memcpy(padded, from, bytes);
     memcpy(masks, padded + ID_BYTES, sizeof(masks));
+    const enum fw_side closer = (enum fw_side)(masks[MASKS - 1] >> 63);
+    masks[MASKS - 1] &= ~(UINT64_C(1) << 63);
     uint8_t *const image = (uint8_t *)body + IMAGE_START;
-    memcpy(image, (const uint8_t *)&usual + IMAGE_START, 4 * IMAGE_WORDS);
+    memcpy(image, (const uint8_t *)&usual[closer] + IMAGE_START, 4 * IMAGE_WORDS);
     const uint8_t *lengths_at = padded + ID_BYTES + sizeof(masks);
     const uint8_t *at = lengths_at + lengths_bytes(masks);
     uint32_t lengths = 0;
@@ -258,6 +263,6 @@ void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
             at += 1 + more_bytes;
         }
     }
-    restore(body);
+    restore(body, closer);
     body->id = flow_packed_id(from);
 }

@@ -41,7 +41,8 @@ void tcp_leave_connection_before(struct step *step, struct tcp_end *end)
 void tcp_note_established(struct step *step)
 {
     struct tcp_connection *connection = step->connection;
-    if (connection->open == FW_OPEN_MIDSTREAM || connection->established_time != INT64_MIN)
+    if (connection->open == FW_OPEN_COMPLETE || connection->open == FW_OPEN_MIDSTREAM ||
+        connection->established_time != INT64_MIN)
         return;
     if (!is_synchronised((enum fw_state)connection->end[FW_CLIENT].state) ||
         !is_synchronised((enum fw_state)connection->end[FW_SERVER].state))

@@ -297,15 +297,21 @@ static int64_t timeout_of(const struct fw_tracker *tracker, enum flow_queue queu
     return 0;
 }
 
+/* A clock of this queue begins at `now`. */
+static void note_due(struct fw_tracker *tracker, enum flow_queue queue, fw_time now)
+{
+    const int64_t timeout = timeout_of(tracker, queue);
+    fw_time due;
+    if (timeout > 0 && !__builtin_add_overflow(now, timeout, &due) && due < tracker->due)
+        tracker->due = due;
+}
+
 /* Puts a flow at the end of the queue of its clock, which begins at `now`. */
 static void enqueue(struct fw_tracker *tracker, struct flow *flow, enum flow_queue queue,
                     fw_time now)
 {
-    const int64_t timeout = timeout_of(tracker, queue);
-    fw_time due;
     flow_enqueue(tracker->flows, flow, queue, now);
-    if (timeout > 0 && !__builtin_add_overflow(now, timeout, &due) && due < tracker->due)
-        tracker->due = due;
+    note_due(tracker, queue, now);
 }
 
 static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct flow *flow)
@@ -643,13 +649,18 @@ static enum fw_side side_from(const struct flow *flow, bool from_low)
     return from_low == flow->client_is_low ? FW_CLIENT : FW_SERVER;
 }
 
+/* `known`: the server's, if it was looked up. */
 static int note_listener(struct fw_tracker *tracker, const struct flow *flow,
-                         const struct tcp_result *result)
+                         const struct tcp_result *result, struct flow_listener *known)
 {
     for (size_t i = 0; i < result->count; i++) {
         const struct fw_transition *transition = &result->transitions[i];
         if (transition->from != FW_LISTEN || transition->endpoint != FW_SERVER)
             continue;
+        if (known) {
+            flow_listener_answered(known);
+            return 0;
+        }
         struct fw_identity identity;
         flow_identity(flow, &identity);
         return flow_note_listener(tracker->flows, &identity, tracker->max_listeners);
@@ -657,8 +668,9 @@ static int note_listener(struct fw_tracker *tracker, const struct flow *flow,
     return 0;
 }
 
+/* `listener`: the sender, if it was looked up. */
 static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side from,
-                     const struct fw_segment *segment)
+                     const struct fw_segment *segment, struct flow_listener *listener)
 {
     struct tcp_result result;
     flow->body->last_frame = segment->frame;
@@ -667,7 +679,7 @@ static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side
         interop_step(flow->body->interop, from == FW_CLIENT, segment);
     requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
-    return note_listener(tracker, flow, &result);
+    return note_listener(tracker, flow, &result, from == FW_SERVER ? listener : NULL);
 }
 
 /* Another connection is to come. */
@@ -730,7 +742,7 @@ static int start_lone_syn(struct fw_tracker *tracker, const struct flow_lookup *
     flow->syn->id = ++tracker->next_id; /* what made room may have taken one */
     flow->client_is_low = taken->from_low;
     count_connection(tracker);
-    enqueue(tracker, flow, FLOW_SYN, tracker->now);
+    note_due(tracker, FLOW_SYN, tracker->now);
     if (tracker->hooks->step || tracker->hooks->segment) {
         step_lone_syn(tracker, flow, segment);
     } else {
@@ -763,7 +775,7 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
     if (next)
         tcp_succeed(&next->body->tcp, !side_from(next, from_low), &before);
     for (size_t i = 0; next && i < held->count; i++)
-        take_into(tracker, next, side_from(next, from_low), &held->syns[i]);
+        take_into(tracker, next, side_from(next, from_low), &held->syns[i], NULL);
     free(held);
 }
 
@@ -902,6 +914,7 @@ static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_lo
 static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
                 const struct flow_lookup *taken, struct flow *flow)
 {
+    struct flow_listener *listener = taken->answers ? taken->listener : NULL;
     if (segment->icmp != FW_ICMP_NONE)
         return take_icmp(tracker, flow, taken->from_low, segment);
     tracker->counts.segments++;
@@ -913,14 +926,16 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         if (can_be_lone(tracker, segment))
             return start_lone_syn(tracker, taken, segment);
         flow = start_flow(tracker, segment, taken->hash, 0);
-        return flow ? take_into(tracker, flow, side_from(flow, taken->from_low), segment) : -ENOMEM;
+        return flow ? take_into(tracker, flow, side_from(flow, taken->from_low), segment, listener)
+                    : -ENOMEM;
     }
     if ((segment->flags & FW_SYN) || flow->body->held) {
         const int routed = route(tracker, &flow, taken, segment);
         if (routed < 0 || !flow)
             return routed;
     }
-    const int error = take_into(tracker, flow, side_from(flow, taken->from_low), segment);
+    const int error =
+        take_into(tracker, flow, side_from(flow, taken->from_low), segment, listener);
     fold_closed(tracker, flow);
     return error;
 }

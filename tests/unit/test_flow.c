@@ -292,17 +292,17 @@ START_TEST(a_lone_syn_is_given_back_as_it_was)
     struct flow *flow = flow_add_syn(table, &first, flow_hash(table, &first), 100, &syn);
     ck_assert_ptr_nonnull(flow);
     ck_assert_int_eq(flow->form, FLOW_LONE_SYN);
-    ck_assert(!flow_has_whole(table, FLOW_OPEN));
+    ck_assert(!flow_has_whole(table, FLOW_SYN));
     ck_assert_uint_eq(flow_id(flow), 7);
     ck_assert_ptr_eq(find(table, 7), flow);
     ck_assert_int_eq(flow_expand(table, flow, &back), 0);
     ck_assert_int_eq(flow->form, FLOW_WHOLE);
-    ck_assert(flow_has_whole(table, FLOW_OPEN));
+    ck_assert(flow_has_whole(table, FLOW_SYN));
     ck_assert_mem_eq(&back, &syn, sizeof(syn));
-    flow_enqueue(table, flow, FLOW_SYN, 200);
-    ck_assert(!flow_has_whole(table, FLOW_OPEN) && flow_has_whole(table, FLOW_SYN));
+    flow_enqueue(table, flow, FLOW_OPEN, 200);
+    ck_assert(!flow_has_whole(table, FLOW_SYN) && flow_has_whole(table, FLOW_OPEN));
     flow_remove(table, flow);
-    ck_assert(!flow_has_whole(table, FLOW_SYN));
+    ck_assert(!flow_has_whole(table, FLOW_OPEN));
     flow_table_destroy(table);
 }
 END_TEST
