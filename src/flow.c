@@ -220,12 +220,11 @@ static const UT_hash_bucket *bucket_of(const struct flow_table *table, unsigned 
     return &shard->buckets[hash & shard->bucket_mask];
 }
 
-/* What finding a flow reads of it. */
-static void prefetch_found(const struct flow *flow)
+void flow_prefetch(const struct flow *flow)
 {
-    __builtin_prefetch(flow);
-    __builtin_prefetch(&flow->key);
-    __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1);
+    __builtin_prefetch(flow, 1);
+    __builtin_prefetch(&flow->key, 1);
+    __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1, 1);
 }
 
 /* What a segment is likely to touch of a flow's content, from its start. */
@@ -247,18 +246,18 @@ void flow_prefetch_content(const struct flow *flow)
         __builtin_prefetch(content + at, 1);
 }
 
-static void prefetch_entry(const struct flow *flow)
+/* The flows before and behind it in its queue, as far as moving it touches them. */
+static void prefetch_neighbours(const struct flow *flow)
 {
-    __builtin_prefetch(flow, 1);
-    __builtin_prefetch(&flow->key, 1);
-    __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1, 1);
+    __builtin_prefetch(flow->older ? &flow->older->newer : NULL, 1);
+    __builtin_prefetch(flow->newer ? &flow->newer->older : NULL, 1);
 }
 
 void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow)
 {
     const struct UT_hash_handle *hh = &flow->hh;
     if (flow->newer)
-        prefetch_entry(flow->newer);
+        flow_prefetch(flow->newer);
     flow_prefetch_content(flow);
     __builtin_prefetch(bucket_of(table, hh->hashv), 1);
     __builtin_prefetch(hh->next, 1);
@@ -322,19 +321,22 @@ void flow_look_up(const struct flow_table *table, const struct fw_segment *segme
     }
     for (size_t i = 0; i < count; i++) {
         if (lookups[i].bucket->hh_head)
-            prefetch_found((const struct flow *)lookups[i].bucket->hh_head);
+            flow_prefetch((const struct flow *)lookups[i].bucket->hh_head);
         if (lookups[i].answers)
             prefetch_first_listener(table, lookups[i].listener_hash);
     }
     for (size_t i = 0; i < count; i++) {
         const UT_hash_handle *first = lookups[i].bucket->hh_head;
         if (first && first->hashv != lookups[i].hash && first->hh_next)
-            prefetch_found((const struct flow *)first->hh_next);
+            flow_prefetch((const struct flow *)first->hh_next);
     }
     for (size_t i = 0; i < count; i++) {
         lookups[i].flow = find_in(lookups[i].bucket, &segments[i], lookups[i].hash);
-        if (lookups[i].flow)
+        if (lookups[i].flow) {
             flow_prefetch_content(lookups[i].flow);
+            if (lookups[i].flow->queue != FLOW_OPEN)
+                prefetch_neighbours(lookups[i].flow);
+        }
         if (lookups[i].answers)
             lookups[i].listener = find_listener(table, &segments[i].from, &segments[i].scope,
                                                 lookups[i].listener_hash);

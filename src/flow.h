@@ -169,6 +169,8 @@ void flow_look_up(const struct flow_table *table, const struct fw_segment *segme
 /* uthash's hash value of a segment's key, for find and add. */
 unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segment);
 
+/* An entry, then what hangs on it: the entry should be there by then. */
+void flow_prefetch(const struct flow *flow);
 void flow_prefetch_content(const struct flow *flow);
 
 /* `flow` is the next to go from its queue: what its removal and that of the one after it touch. */

@@ -1020,7 +1020,7 @@ void fw_tracker_finish(struct fw_tracker *tracker)
         struct flow **flows = flow_sorted(tracker->flows, &count);
         for (size_t i = 0; flows && i < count; i++) {
             if (i + 2 * AHEAD < count)
-                __builtin_prefetch(flows[i + 2 * AHEAD]);
+                flow_prefetch(flows[i + 2 * AHEAD]);
             if (i + AHEAD < count)
                 flow_prefetch_content(flows[i + AHEAD]);
             if (conclude(tracker, flows[i], FW_END_OPEN))
