@@ -699,7 +699,9 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count)
 int flow_note_listener(struct flow_table *table, const struct fw_identity *identity,
                        uint64_t max_listeners)
 {
-    const unsigned first_buckets_log2 = 5; /* for HASH_MAKE_TABLE */
+    enum { FEW_LOG2 = 5, MANY_LOG2 = 12 };
+    const bool many = max_listeners == 0 || max_listeners >> MANY_LOG2 > 0;
+    const unsigned first_buckets_log2 = many ? MANY_LOG2 : FEW_LOG2; /* for HASH_MAKE_TABLE */
     struct shard *const shard = NULL;
     const unsigned hash = flow_listener_hash(table->hash_key, &identity->server, &identity->scope);
     struct flow_listener *listener =
