@@ -69,10 +69,11 @@ struct flow_body {
 };
 
 /* A body without `held` and `interop`, and with an id below 2^48, in few bytes: flow_pack.c. */
-enum { FLOW_PACKED_MOST = 6 + 16 + 27 + 4 * 106 };
+enum { FLOW_PACKED_MOST = 6 + sizeof(struct tcp_ending) + 16 + 27 + 4 * 106 };
 size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST]);
 void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body);
 uint64_t flow_packed_id(const uint8_t *packed);
+struct tcp_ending flow_packed_ending(const uint8_t *packed);
 
 /* A connection of which one SYN is all that was seen: enough to take it once more. Its time is
  * flow->queued. */

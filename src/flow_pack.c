@@ -6,7 +6,7 @@
  * closed first. Of the 32-bit words of the image that this gives only those are there in which it
  * differs from the usual one of a connection closed by that end: a bit for each word and one for who
  * closed, then a byte for every four of those words with their lengths (2 bits each), then their
- * bytes.
+ * bytes. Before all that there is what can be had without unpacking: the id, and what it came to.
  */
 #include "flow.h"
 
@@ -18,9 +18,11 @@ enum {
     IMAGE_WORDS = (sizeof(struct flow_body) - IMAGE_START) / 4,
     MASKS = (IMAGE_WORDS + 63) / 64,
     ID_BYTES = 6,
+    HEAD_BYTES = ID_BYTES + sizeof(struct tcp_ending),
 };
 _Static_assert(IMAGE_WORDS < 64 * MASKS, "no bit is left for who closed first");
-_Static_assert(FLOW_PACKED_MOST == ID_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
+_Static_assert(FLOW_PACKED_MOST ==
+                   HEAD_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
                "FLOW_PACKED_MOST is not the most");
 
 static enum fw_side first_to_close(const struct flow_body *b)
@@ -196,7 +198,7 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
     relate(body, closer, &image);
     find_unusual(&image, closer, words, masks);
 
-    uint8_t *lengths_at = to + ID_BYTES + sizeof(masks);
+    uint8_t *lengths_at = to + HEAD_BYTES + sizeof(masks);
     uint8_t *at = lengths_at + lengths_bytes(masks);
     unsigned bit = 0;
     for (size_t i = 0; i < MASKS; i++) {
@@ -219,8 +221,10 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
         *lengths_at++ = (uint8_t)(lengths >> done);
     const uint64_t id = htole64(body->id);
     masks[MASKS - 1] |= (uint64_t)closer << 63;
+    const struct tcp_ending ending = tcp_sum_up(&body->tcp);
     memcpy(to, &id, ID_BYTES);
-    memcpy(to + ID_BYTES, masks, sizeof(masks));
+    memcpy(to + ID_BYTES, &ending, sizeof(ending));
+    memcpy(to + HEAD_BYTES, masks, sizeof(masks));
     return (size_t)(at - to);
 }
 
@@ -231,17 +235,24 @@ uint64_t flow_packed_id(const uint8_t *packed)
     return le64toh(id);
 }
 
+struct tcp_ending flow_packed_ending(const uint8_t *packed)
+{
+    struct tcp_ending ending;
+    memcpy(&ending, packed + ID_BYTES, sizeof(ending));
+    return ending;
+}
+
 void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
 {
     uint8_t padded[FLOW_PACKED_MOST + 3]; /* words are read whole */
     uint64_t masks[MASKS];
     memcpy(padded, from, bytes);
-    memcpy(masks, padded + ID_BYTES, sizeof(masks));
+    memcpy(masks, padded + HEAD_BYTES, sizeof(masks));
     const enum fw_side closer = (enum fw_side)(masks[MASKS - 1] >> 63);
     masks[MASKS - 1] &= ~(UINT64_C(1) << 63);
     uint8_t *const image = (uint8_t *)body + IMAGE_START;
     memcpy(image, (const uint8_t *)&usual[closer] + IMAGE_START, 4 * IMAGE_WORDS);
-    const uint8_t *lengths_at = padded + ID_BYTES + sizeof(masks);
+    const uint8_t *lengths_at = padded + HEAD_BYTES + sizeof(masks);
     const uint8_t *at = lengths_at + lengths_bytes(masks);
     uint32_t lengths = 0;
     unsigned left = 0;

@@ -41,20 +41,32 @@ static bool has_opened(enum fw_open open)
     return false;
 }
 
-enum outcome outcome_of(const struct fw_connection *connection)
+enum outcome outcome_of_ending(const struct fw_ending *ending)
 {
-    const bool client = has_finished(connection->client_state);
-    const bool server = has_finished(connection->server_state);
+    const bool client = has_finished(ending->client_state);
+    const bool server = has_finished(ending->server_state);
     const bool waits =
-        connection->client_state == FW_CLOSE_WAIT || connection->server_state == FW_CLOSE_WAIT;
-    const bool any_fin = connection->fins[FW_CLIENT] || connection->fins[FW_SERVER];
+        ending->client_state == FW_CLOSE_WAIT || ending->server_state == FW_CLOSE_WAIT;
 
-    if (!has_opened(connection->open))
+    if (!has_opened(ending->open))
         return OUTCOME_NEVER_OPENED;
-    if (connection->end == FW_END_RST)
+    if (ending->end == FW_END_RST)
         return OUTCOME_RESET;
     if (waits || client != server)
         return OUTCOME_HALF_CLOSED;
     /* A timer of ours that gave up an idle connection did not close it. */
-    return client && any_fin ? OUTCOME_CLOSED : OUTCOME_OPEN;
+    return client && ending->finned ? OUTCOME_CLOSED : OUTCOME_OPEN;
+}
+
+enum outcome outcome_of(const struct fw_connection *connection)
+{
+    const struct fw_ending ending = {
+        .client_state = connection->client_state,
+        .server_state = connection->server_state,
+        .open = connection->open,
+        .end = connection->end,
+        .finned = connection->fins[FW_CLIENT] || connection->fins[FW_SERVER],
+    };
+
+    return outcome_of_ending(&ending);
 }

@@ -124,17 +124,37 @@ static void on_end(void *context, const struct fw_connection *connection)
     show(loop, connection);
 }
 
+/* on_end() where nobody wants the record. */
+static void on_ended(void *context, const struct fw_ending *ending)
+{
+    struct loop *loop = context;
+    const enum outcome outcome = outcome_of_ending(ending);
+
+    if (outcome == OUTCOME_HALF_CLOSED) { /* since when? */
+        struct fw_connection connection;
+
+        fw_ending_connection(ending, &connection);
+        tally_outcome(loop, &connection);
+        return;
+    }
+    loop->told++;
+    loop->result->summary.outcomes[outcome]++;
+    loop->one_sided += ending->one_sided && ending->open != FW_OPEN_NO_ANSWER;
+}
+
 static struct fw_hooks loop_hooks(struct loop *loop)
 {
     const struct run *run = loop->run;
     const bool tell = !run->connections_only && !run->every_ns;
+    const bool records = run->view->hooks.end || run->metrics || run->view_options->selection;
 
     loop->tells_steps = tell && run->view->hooks.step;
     return (struct fw_hooks){
         .step = loop->tells_steps || run->metrics ? on_step : NULL,
         .segment =
             tell && run->view->wants_segments && run->view->hooks.segment ? on_segment : NULL,
-        .end = on_end,
+        .end = records ? on_end : NULL,
+        .ended = on_ended,
     };
 }
 

@@ -259,6 +259,14 @@ bool tcp_is_over(const struct tcp_connection *connection);
 /* The segment answers, with the numbers of an attempt at `iss`, `nxt`. */
 bool tcp_acks_attempt(const struct fw_segment *segment, uint32_t iss, uint32_t nxt);
 
+/* What it came to: of the record, what counts. */
+struct tcp_ending {
+    uint8_t client_state : 4, server_state : 4; /* enum fw_state */
+    uint8_t open, end;                          /* enums fw_open, fw_end */
+    bool finned : 1, one_sided : 1, lossy : 1;
+};
+struct tcp_ending tcp_sum_up(const struct tcp_connection *connection);
+
 /* Copies what is known into *record, except identity, tunnel and interop keys. */
 void tcp_describe(const struct tcp_connection *connection, struct fw_connection *record);
 

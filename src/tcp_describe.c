@@ -90,12 +90,29 @@ static void describe_handshake(const struct tcp_connection *connection,
     }
 }
 
+struct tcp_ending tcp_sum_up(const struct tcp_connection *connection)
+{
+    const struct tcp_end *client = &connection->end[FW_CLIENT];
+    const struct tcp_end *server = &connection->end[FW_SERVER];
+    return (struct tcp_ending){
+        .client_state = (uint8_t)describe_state(client),
+        .server_state = (uint8_t)describe_state(server),
+        .open = (uint8_t)describe_open(connection),
+        .end = (uint8_t)describe_end(connection),
+        .finned = client->fins > 0 || server->fins > 0,
+        .one_sided = (!has(client, END_SEEN) && has(server, END_HAS_RCV)) ||
+                     (!has(server, END_SEEN) && has(client, END_HAS_RCV)),
+        .lossy = connection->lossy,
+    };
+}
+
 void tcp_describe(const struct tcp_connection *connection, struct fw_connection *record)
 {
     const struct tcp_end *client = &connection->end[FW_CLIENT];
     const struct tcp_end *server = &connection->end[FW_SERVER];
-    record->client_state = describe_state(client);
-    record->server_state = describe_state(server);
+    const struct tcp_ending ending = tcp_sum_up(connection);
+    record->client_state = (enum fw_state)ending.client_state;
+    record->server_state = (enum fw_state)ending.server_state;
     record->client_told = (enum fw_state)client->state;
     record->server_told = (enum fw_state)server->state;
     record->client_inferred = has(client, END_INFERRED) && !has(client, END_RESTARTED);
@@ -108,16 +125,15 @@ void tcp_describe(const struct tcp_connection *connection, struct fw_connection 
     record->server_since = server->since;
     record->first_time = connection->first_time;
     record->last_time = connection->last_time;
-    record->open = describe_open(connection);
-    record->end = describe_end(connection);
+    record->open = (enum fw_open)ending.open;
+    record->end = (enum fw_end)ending.end;
     record->closed_by = (enum fw_closed_by)connection->closed_by;
     record->dir_by = (enum fw_dir_by)connection->dir_by;
     record->cause = describe_cause(connection);
     describe_handshake(connection, record);
     record->midstream = connection->midstream;
-    record->one_sided = (!has(client, END_SEEN) && has(server, END_HAS_RCV)) ||
-                        (!has(server, END_SEEN) && has(client, END_HAS_RCV));
-    record->lossy = connection->lossy;
+    record->one_sided = ending.one_sided;
+    record->lossy = ending.lossy;
     describe_side(client, FW_CLIENT, record);
     describe_side(server, FW_SERVER, record);
 }

@@ -368,20 +368,77 @@ static void drop_held(struct fw_tracker *tracker, struct flow *flow)
     tracker->held_count--;
 }
 
-/* Its record, told once. */
-static void tell_end(struct fw_tracker *tracker, const struct flow *flow, enum fw_end end)
+/* How a connection ended, that goes for this reason; `known`: by what is known of it. */
+static enum fw_end end_of(const struct flow *flow, enum fw_end known, enum fw_end reason)
+{
+    if (reason == FW_END_REUSED && flow->form == FLOW_WHOLE &&
+        flow->body->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow->body->tcp))
+        return FW_END_REUSED;
+    return known == FW_END_OPEN ? reason : known;
+}
+
+static void tell_record(struct fw_tracker *tracker, const struct flow *flow, enum fw_end reason)
 {
     struct fw_connection record;
-    if (!tracker->hooks->end)
-        return;
     describe(tracker, flow, &record);
-    if (end != FW_END_OPEN && record.end == FW_END_OPEN)
-        record.end = end;
-    if (end == FW_END_REUSED && flow->form == FLOW_WHOLE &&
-        flow->body->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow->body->tcp))
-        record.end = FW_END_REUSED;
+    record.end = end_of(flow, record.end, reason);
     tracker->counts.one_sided += record.one_sided;
     tracker->hooks->end(tracker->context, &record);
+}
+
+static struct tcp_ending sum_up(const struct flow *flow)
+{
+    const bool unanswered = flow->queue == FLOW_UNANSWERED;
+    if (flow->form == FLOW_WHOLE)
+        return tcp_sum_up(&flow->body->tcp);
+    if (flow->form == FLOW_PACKED)
+        return flow_packed_ending(flow->packed);
+    return (struct tcp_ending){
+        .client_state = unanswered ? FW_CLOSED : FW_SYN_SENT,
+        .open = FW_OPEN_NO_ANSWER,
+        .end = unanswered ? FW_END_TIMER : FW_END_OPEN,
+    };
+}
+
+/* What fw_ending.internal points to. */
+struct departure {
+    const struct fw_tracker *tracker;
+    const struct flow *flow;
+    enum fw_end reason;
+};
+
+static void tell_in_brief(struct fw_tracker *tracker, const struct flow *flow, enum fw_end reason)
+{
+    const struct tcp_ending sum = sum_up(flow);
+    const struct departure departure = { tracker, flow, reason };
+    const struct fw_ending ending = {
+        .client_state = (enum fw_state)sum.client_state,
+        .server_state = (enum fw_state)sum.server_state,
+        .open = (enum fw_open)sum.open,
+        .end = end_of(flow, (enum fw_end)sum.end, reason),
+        .finned = sum.finned,
+        .one_sided = sum.one_sided,
+        .lossy = sum.lossy,
+        .internal = &departure,
+    };
+    tracker->counts.one_sided += ending.one_sided;
+    tracker->hooks->ended(tracker->context, &ending);
+}
+
+void fw_ending_connection(const struct fw_ending *ending, struct fw_connection *connection)
+{
+    const struct departure *departure = ending->internal;
+    describe(departure->tracker, departure->flow, connection);
+    connection->end = end_of(departure->flow, connection->end, departure->reason);
+}
+
+/* How it ended, told once. */
+static void tell_end(struct fw_tracker *tracker, const struct flow *flow, enum fw_end reason)
+{
+    if (tracker->hooks->end)
+        tell_record(tracker, flow, reason);
+    else if (tracker->hooks->ended)
+        tell_in_brief(tracker, flow, reason);
 }
 
 /* Tells all that there is to tell of a flow before it goes. False: an attempt that was held has

@@ -76,6 +76,7 @@ enum outcome {
     OUTCOME_COUNT
 };
 enum outcome outcome_of(const struct fw_connection *connection);
+enum outcome outcome_of_ending(const struct fw_ending *ending);
 
 struct summary {
     fw_time first_time, last_time; /* of all packets; first > last: none */

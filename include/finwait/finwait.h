@@ -357,6 +357,19 @@ struct fw_step {
 /* Fills *connection with what is known as of this step. */
 void fw_step_connection(const struct fw_step *step, struct fw_connection *connection);
 
+/* What a connection came to, for those who only count. */
+struct fw_ending {
+    enum fw_state client_state, server_state; /* as in its record */
+    enum fw_open open;
+    enum fw_end end;
+    bool finned; /* an end sent a FIN */
+    bool one_sided, lossy;
+    const void *internal; /* for fw_ending_connection() */
+};
+
+/* Fills *connection with the record, which takes ten times as long. */
+void fw_ending_connection(const struct fw_ending *ending, struct fw_connection *connection);
+
 /* The hooks of a listener. A missing hook is NULL: nothing to say. */
 struct fw_hooks {
     /* Transitions of one frame or timer, in the order in which RFC 9293 section 3.10.7 takes them.
@@ -366,6 +379,8 @@ struct fw_hooks {
     void (*segment)(void *context, const struct fw_step *step);
     /* A connection is forgotten, or the input ended. Exactly once each. */
     void (*end)(void *context, const struct fw_connection *connection);
+    /* The same in brief, if `end` is NULL. */
+    void (*ended)(void *context, const struct fw_ending *ending);
 };
 
 /* ----------------------------------------------------------------------------------- tracker -- */

@@ -3,8 +3,9 @@
  *
  * - a state moves along the table of docs/states.md, by a reset, or is marked inferred or
  * corrected; what a record says follows from what was told (observer.h)
- * - the same events whatever the hash key and the size of a batch; after each batch exactly those
- *   that one segment at a time would have given, so that a prefix gives a prefix
+ * - the same events whatever the hash key and the size of a batch, and whether endings are told in
+ *   full or in brief; after each batch exactly those that one segment at a time would have given, so
+ *   that a prefix gives a prefix
  * - connections and memory within their limits, after each batch
  * - every segment is in one record, every connection has one, ids are in order of first packet
  */
@@ -163,8 +164,8 @@ static uint64_t run_script(size_t batch, bool checked, const uint8_t hash_key[16
     observer_init_quiet(&run.observer);
     if (getenv("FUZZ_VERBOSE"))
         observer_init(&run.observer);
-    run.tracker =
-        fw_tracker_create(&options, fuzz_is_starved() ? &deaf : &observer_hooks, &run.observer);
+    const struct fw_hooks *hooks = checked ? &observer_brief_hooks : &observer_hooks;
+    run.tracker = fw_tracker_create(&options, fuzz_is_starved() ? &deaf : hooks, &run.observer);
     FUZZ_CHECK(run.tracker || fuzz_memory_ran_out());
     if (run.tracker) {
         if (script.expected_connections)

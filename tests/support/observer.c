@@ -400,8 +400,30 @@ static void observe_end(void *context, const struct fw_connection *connection)
             connection->packets[FW_SERVER], connection->cause ? connection->cause : "");
 }
 
+/* What is told in brief is what the record says. */
+static void observe_ending(void *context, const struct fw_ending *ending)
+{
+    struct observer *observer = context;
+    struct fw_connection record;
+
+    fw_ending_connection(ending, &record);
+    if (ending->client_state != record.client_state ||
+        ending->server_state != record.server_state || ending->open != record.open ||
+        ending->end != record.end || ending->one_sided != record.one_sided ||
+        ending->lossy != record.lossy ||
+        ending->finned != (record.fins[FW_CLIENT] > 0 || record.fins[FW_SERVER] > 0))
+        fault(observer, "#%" PRIu64 ": its ending is not that of its record", record.identity.id);
+    observe_end(observer, &record);
+}
+
 const struct fw_hooks observer_hooks = {
     .step = observe_step,
     .segment = observe_segment,
     .end = observe_end,
+};
+
+const struct fw_hooks observer_brief_hooks = {
+    .step = observe_step,
+    .segment = observe_segment,
+    .ended = observe_ending,
 };

@@ -34,7 +34,9 @@ struct observer {
     char fault[512]; /* the first rule that was broken; empty: none */
 };
 
-extern const struct fw_hooks observer_hooks; /* the context is a struct observer */
+/* The context is a struct observer. Both come to the same: the second is told endings in brief. */
+extern const struct fw_hooks observer_hooks;
+extern const struct fw_hooks observer_brief_hooks;
 
 void observer_init(struct observer *observer);
 /* Without a log: a tenth of the time. */
