@@ -3,8 +3,38 @@
 #include "harness.h"
 #include "source.h"
 
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* In place of the system's, for libpcap: no name server is asked, and no host has a name. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **result)
+{
+    (void)name;
+    (void)service;
+    (void)hints;
+    *result = NULL;
+    return EAI_NONAME;
+}
+
+struct hostent *gethostbyname(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+int getnetbyname_r(const char *name, struct netent *net, char *room, size_t bytes,
+                   struct netent **result, int *error)
+{
+    (void)name;
+    (void)net;
+    (void)room;
+    (void)bytes;
+    *result = NULL;
+    *error = HOST_NOT_FOUND;
+    return 0;
+}
 
 void fuzz_one(const uint8_t *data, size_t size)
 {
