@@ -278,6 +278,8 @@ static void prefetch_first_listener(const struct flow_table *table, unsigned has
 {
     const struct flow_listener *listener = /* its handle comes first */
         (const struct flow_listener *)listener_bucket(table, hash)->hh_head;
+    if (!listener)
+        return;
     __builtin_prefetch(listener);
     __builtin_prefetch(&listener->value, 1);
 }
