@@ -512,14 +512,22 @@ static bool looks_like_last(const struct tcp_end *sender, const struct fw_segmen
 {
     return segment->seq == sender->last_seq && segment->ack == sender->last_ack &&
            segment->flags == sender->last_flags &&
-           segment->payload_bytes == sender->last_payload_bytes;
+           (segment->payload_bytes == 0 || segment->payload_bytes == sender->last_payload_bytes);
 }
 
-/* Their SYNs are acknowledged, and the receiver has sent no FIN: an ACK proves nothing new. */
-static bool nothing_to_prove(const struct tcp_end *sender, const struct tcp_end *receiver)
+/* What was proved while an end was held for CLOSED has yet to move it. */
+static bool has_unwalked_proofs(const struct tcp_end *end)
+{
+    return (end->proved & tcp_ways_out[end->state]) != 0;
+}
+
+/* Their SYNs are acknowledged, the receiver has sent no FIN, and both are where their proofs put
+ * them: an ACK moves neither. */
+static bool ack_moves_nothing(const struct tcp_end *sender, const struct tcp_end *receiver)
 {
     return proved(sender, SND_ACK_OF_SYN) && proved(receiver, RCV_ACK_OF_SYN) &&
-           !proved(receiver, SND_FIN);
+           !proved(receiver, SND_FIN) && !has_unwalked_proofs(sender) &&
+           !has_unwalked_proofs(receiver);
 }
 
 bool tcp_take_usual(struct step *step)
@@ -547,7 +555,7 @@ bool tcp_take_usual(struct step *step)
         sender->facts |= END_FIN_KEPT;
     sender->nxt += segment->payload_bytes + ((segment->flags & FW_FIN) != 0);
     sender->bytes += segment->payload_bytes;
-    if (nothing_to_prove(sender, receiver))
+    if (ack_moves_nothing(sender, receiver))
         sender->rcv = segment->ack;
     else
         take_ack(step, sender, segment->ack, segment->seq, true);
