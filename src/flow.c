@@ -6,6 +6,10 @@
 
 #include "flow_pool.h"
 
+_Static_assert((offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4) % 8 == 0, "slots are words");
+_Static_assert(sizeof(struct flow) % 8 == 0 && sizeof(struct flow_body) % 8 == 0,
+               "slots are words");
+
 /* Packed bodies go into the pool of the next size. */
 enum {
     PACKED_STEP = 16,
@@ -121,8 +125,7 @@ struct flow_table *flow_table_create(const struct flow_table_options *options)
     share_memory(table, options->max_bytes);
     arena_init(&table->arena, &table->all);
     const size_t buckets_bytes = MOST_BUCKETS_EACH * sizeof(UT_hash_bucket);
-    const size_t interop_bytes =
-        table->interop ? sizeof(struct interop) + FLOW_MALLOC_BYTES : 0;
+    const size_t interop_bytes = table->interop ? sizeof(struct interop) + FLOW_MALLOC_BYTES : 0;
     pool_init(&table->ipv4, &table->arena, &table->ipv4_entries,
               offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4, buckets_bytes);
     pool_init(&table->ipv6, &table->arena, &table->small, sizeof(struct flow), buckets_bytes);
@@ -205,7 +208,7 @@ unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segm
 void flow_prepare(struct flow_table *table, const struct fw_segment *segments, size_t count,
                   struct flow_lookup *lookups)
 {
-    flow_prepare_keys(table->hash_key, segments, count, lookups);
+    flow_hash_all(table->hash_key, segments, count, lookups);
     arena_touch_ahead(&table->arena);
 }
 
@@ -510,8 +513,8 @@ struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment
     return add_entry(table, flow, hash, FLOW_OPEN, now);
 }
 
-struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment,
-                          unsigned hash, fw_time now, const struct flow_syn *syn)
+struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
+                          fw_time now, const struct flow_syn *syn)
 {
     struct flow *flow = take_entry(table, segment);
     table->refused = FLOW_NO_ENTRY;
@@ -609,8 +612,8 @@ size_t flow_count(const struct flow_table *table)
 
 size_t flow_memory_bytes(const struct flow_table *table)
 {
-    size_t bytes = sizeof(*table) + table->arena.reserve_bytes + table->ipv4.bytes + table->ipv6.bytes + table->bodies.bytes +
-                   table->syns.bytes;
+    size_t bytes = sizeof(*table) + table->arena.reserve_bytes + table->ipv4.bytes +
+                   table->ipv6.bytes + table->bodies.bytes + table->syns.bytes;
     for (size_t i = 0; i < PACKED_POOLS; i++)
         bytes += table->packed[i].bytes;
     for (size_t i = 0; i < SHARDS; i++)
@@ -716,8 +719,8 @@ int flow_note_listener(struct flow_table *table, const struct fw_identity *ident
             return -ENOMEM;
         listener->value.endpoint = identity->server;
         listener->value.scope = identity->scope;
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->listeners, &listener->value,
-                                    FLOW_LISTENER_KEY_BYTES, hash, listener);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, table->listeners, &listener->value, FLOW_LISTENER_KEY_BYTES,
+                                    hash, listener);
         if (!listener->hh.tbl) {
             free(listener);
             return -ENOMEM;

@@ -151,8 +151,8 @@ bool flow_key_is_of(const struct flow_key *key, const struct fw_segment *segment
 unsigned flow_key_hash(const uint64_t hash_key[2], const struct fw_segment *segment);
 unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint *endpoint,
                             const struct fw_scope *scope);
-void flow_prepare_keys(const uint64_t hash_key[2], const struct fw_segment *segments, size_t count,
-                       struct flow_lookup *lookups);
+void flow_hash_all(const uint64_t hash_key[2], const struct fw_segment *segments, size_t count,
+                   struct flow_lookup *lookups);
 
 enum { /* of a struct fw_listener: without the padding behind the scope */
        FLOW_LISTENER_KEY_BYTES = offsetof(struct fw_listener, scope) + sizeof(struct fw_scope)
@@ -194,8 +194,8 @@ struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment
                       fw_time now);
 
 /* The same, with a SYN in place of a body, in queue FLOW_SYN. */
-struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment,
-                          unsigned hash, fw_time now, const struct flow_syn *syn);
+struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
+                          fw_time now, const struct flow_syn *syn);
 
 /* Why flow_add(), flow_add_syn() or flow_expand() could not. Short of an entry or a body, there is
  * one again if others go. */

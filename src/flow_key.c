@@ -118,8 +118,8 @@ bool flow_key_is_of(const struct flow_key *key, const struct fw_segment *segment
 static inline unsigned hash_of(const uint64_t hash_key[2], const struct fw_segment *segment)
 {
     const uint64_t id = segment->scope.tunnel_id;
-    const uint64_t scope =
-        (uint64_t)segment->scope.vlan << 32 | (uint64_t)segment->scope.tunnel << 48;
+    const uint64_t scope = (uint64_t)segment->scope.vlan << 32 | (uint64_t)segment->scope.tunnel
+                                                                     << 48;
     const bool tunnel = segment->scope.tunnel != FW_TUNNEL_NONE;
     uint64_t hash;
     if (segment->from.family == FW_IPV4) {
@@ -155,8 +155,8 @@ unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint
     return (unsigned)siphash13(hash_key, words, 4);
 }
 
-void flow_prepare_keys(const uint64_t hash_key[2], const struct fw_segment *segments, size_t count,
-                       struct flow_lookup *lookups)
+void flow_hash_all(const uint64_t hash_key[2], const struct fw_segment *segments, size_t count,
+                   struct flow_lookup *lookups)
 {
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
@@ -169,9 +169,10 @@ void flow_prepare_keys(const uint64_t hash_key[2], const struct fw_segment *segm
     }
 }
 
+/* By a batch of one: the hash is made in line only if it is made in one place. */
 unsigned flow_key_hash(const uint64_t hash_key[2], const struct fw_segment *segment)
 {
     struct flow_lookup lookup;
-    flow_prepare_keys(hash_key, segment, 1, &lookup);
+    flow_hash_all(hash_key, segment, 1, &lookup);
     return lookup.hash;
 }

@@ -2,11 +2,12 @@
  * A body as few bytes: what is closed is kept for minutes, and seldom looked at.
  *
  * Most fields of a body follow from others, or nearly: the peer's RCV.NXT from one's own SND.NXT,
- * one time from another. So each is written as its difference from what is expected of it, given who
- * closed first. Of the 32-bit words of the image that this gives only those are there in which it
- * differs from the usual one of a connection closed by that end: a bit for each word and one for who
- * closed, then a byte for every four of those words with their lengths (2 bits each), then their
- * bytes. Before all that there is what can be had without unpacking: the id, and what it came to.
+ * one time from another. So each is written as its difference from what is expected of it, given
+ * who closed first. Of the 32-bit words of the image that this gives only those are there in which
+ * it differs from the usual one of a connection closed by that end: a bit for each word and one for
+ * who closed, then a byte for every four of those words with their lengths (2 bits each), then
+ * their bytes. Before all that there is what can be had without unpacking: the id, and what it came
+ * to.
  */
 #include "flow.h"
 
@@ -21,8 +22,7 @@ enum {
     HEAD_BYTES = ID_BYTES + sizeof(struct tcp_ending),
 };
 _Static_assert(IMAGE_WORDS < 64 * MASKS, "no bit is left for who closed first");
-_Static_assert(FLOW_PACKED_MOST ==
-                   HEAD_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
+_Static_assert(FLOW_PACKED_MOST == HEAD_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
                "FLOW_PACKED_MOST is not the most");
 
 static enum fw_side first_to_close(const struct flow_body *b)
@@ -92,8 +92,8 @@ static void restore_acks(struct tcp_end *end)
 #define USUAL_PROOFS                                                                               \
     (1 << SND_ACK_OF_SYN | 1 << RCV_ACK_OF_SYN | 1 << SND_FIN | 1 << SND_ACK_OF_FIN |              \
      1 << RCV_ACK_OF_FIN)
-#define USUAL_CLIENT  .proved = USUAL_PROOFS | 1 << SND_SYN, .syns = 1
-#define USUAL_SERVER  .proved = USUAL_PROOFS | 1 << SND_SYN_ACK, .synacks = 1
+#define USUAL_CLIENT .proved = USUAL_PROOFS | 1 << SND_SYN, .syns = 1
+#define USUAL_SERVER .proved = USUAL_PROOFS | 1 << SND_SYN_ACK, .synacks = 1
 #define CLOSES_FIRST(syn_state)                                                                    \
     .facts = USUAL_FACTS | END_FIN_KEPT, .state = FW_TIME_WAIT, .last_flags = FW_ACK,              \
     .path = (syn_state) | FW_ESTABLISHED << 4 | FW_FIN_WAIT_1 << 8 | FW_FIN_WAIT_2 << 12 |         \

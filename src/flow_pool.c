@@ -14,8 +14,8 @@ enum {
 
 void *huge_alloc(size_t bytes)
 {
-    char *mapped = mmap(NULL, bytes + HUGE_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *mapped =
+        mmap(NULL, bytes + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED)
         return NULL;
     const size_t before = -(uintptr_t)mapped % HUGE_BYTES, after = HUGE_BYTES - before;
@@ -74,10 +74,13 @@ void arena_touch_ahead(struct arena *arena)
     if (!atomic_load_explicit(&arena->ahead_asked, memory_order_relaxed) ||
         !atomic_exchange(&arena->ahead_asked, false))
         return;
+    if (atomic_load(&arena->ahead)) /* it came too late for the last request, and serves this one */
+        return;
     char *region = huge_alloc(HUGE_BYTES);
     for (size_t at = 0; region && at < HUGE_BYTES; at += PAGE_BYTES)
         *(volatile char *)(region + at) = 0;
-    huge_free(atomic_exchange(&arena->ahead, region), HUGE_BYTES);
+    if (region)
+        atomic_store(&arena->ahead, region);
 }
 
 /* What is cut up counts as its chunks; of what is not there are two regions at most, this one and
@@ -87,7 +90,7 @@ static bool may_have_regions(struct arena *arena)
     enum { RESERVE_BYTES = 2 * HUGE_BYTES, LEAST_SHARE = 32 };
     const size_t most = arena->budget->most;
     if (arena->heap_bytes < HEAP_BYTES || (most > 0 && most / LEAST_SHARE < RESERVE_BYTES))
-        return false;
+        return false; /* so all chunks of regions are of CHUNK_BYTES, but for the last of each */
     if (arena->reserve_bytes == 0 && budget_take(arena->budget, RESERVE_BYTES, false))
         arena->reserve_bytes = RESERVE_BYTES;
     return arena->reserve_bytes > 0;
@@ -95,11 +98,16 @@ static bool may_have_regions(struct arena *arena)
 
 static bool add_region(struct arena *arena)
 {
+    if (!budget_take(arena->budget, sizeof(struct region), false))
+        return false;
     char *memory = atomic_exchange(&arena->ahead, NULL);
     if (!memory)
         memory = huge_alloc(HUGE_BYTES);
-    if (!memory)
+    if (!memory) {
+        budget_give(arena->budget, sizeof(struct region));
         return false;
+    }
+    arena->reserve_bytes += sizeof(struct region);
     struct region *region = (struct region *)(void *)memory;
     region->next = arena->regions;
     arena->regions = region;
@@ -162,19 +170,20 @@ static size_t bytes_with_beside(const struct pool *pool, const struct chunk *chu
 static struct chunk *alloc_chunk(struct arena *arena, size_t bytes)
 {
     struct chunk *chunk = NULL;
-    const bool of_region =
-        may_have_regions(arena) && (arena->left >= CHUNK_BYTES / 2 || add_region(arena));
+    const bool of_region = may_have_regions(arena) && (arena->left > 0 || add_region(arena));
     if (of_region) {
-        bytes = arena->left < bytes ? arena->left : bytes;
+        bytes = arena->left < bytes ? arena->left : bytes; /* the last is a little smaller */
         chunk = (struct chunk *)(void *)arena->region;
         arena->region += bytes;
         arena->left -= bytes;
     } else {
         chunk = aligned_alloc(_Alignof(struct chunk), bytes);
-        arena->heap_bytes += bytes;
     }
-    if (chunk)
-        *chunk = (struct chunk){ .bytes = bytes, .of_region = of_region };
+    if (!chunk)
+        return NULL;
+    if (!of_region)
+        arena->heap_bytes += bytes;
+    *chunk = (struct chunk){ .bytes = bytes, .of_region = of_region };
     return chunk;
 }
 

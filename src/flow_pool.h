@@ -36,8 +36,8 @@ struct arena {
     char *region;      /* the rest of the one that chunks are cut from */
     size_t left;
     struct region *regions;
-    size_t reserve_bytes;   /* taken from the budget for regions that are not cut up */
-    _Atomic(char *) ahead;  /* a region that was touched, for when this one is used up */
+    size_t reserve_bytes;    /* taken from the budget for what regions have beside chunks */
+    _Atomic(char *) ahead;   /* a region that was touched, for when this one is used up */
     atomic_bool ahead_asked; /* for another */
 };
 
@@ -69,7 +69,8 @@ struct pool {
 void pool_init(struct pool *pool, struct arena *arena, struct budget *budget, size_t slot_bytes,
                size_t beside_bytes);
 
-/* A slot, not zeroed; its first chunk is always granted. NULL: no memory, or not within the budget. */
+/* A slot, not zeroed; its first chunk is always granted. NULL: no memory, or not within the budget.
+ */
 void *pool_take(struct pool *pool);
 void pool_give(struct pool *pool, void *slot);
 

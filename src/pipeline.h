@@ -22,7 +22,7 @@ struct pipeline_options {
     size_t batch_packets;  /* at most, in a batch; 0: PIPELINE_BATCH */
     unsigned threads;      /* 2: one reads and decodes; below: the caller does */
     bool verify_checksums;
-    bool live;                        /* a batch is what there is at the moment */
+    bool live;                  /* a batch is what there is at the moment */
     struct fw_tracker *tracker; /* that segments are prepared for, lent; NULL: none */
 };
 

@@ -60,16 +60,18 @@ static fw_time half_closed_since(const struct fw_connection *connection)
                                                                : connection->server_since;
 }
 
-static void tally_outcome(struct loop *loop, const struct fw_connection *connection)
+static void count_outcome(struct loop *loop, enum outcome outcome, bool one_sided,
+                          enum fw_open open)
+{
+    loop->told++;
+    loop->result->summary.outcomes[outcome]++;
+    loop->one_sided += one_sided && open != FW_OPEN_NO_ANSWER;
+}
+
+/* The summary names the oldest. */
+static void note_half_closed(struct loop *loop, const struct fw_connection *connection)
 {
     struct summary *summary = &loop->result->summary;
-    const enum outcome outcome = outcome_of(connection);
-
-    loop->told++;
-    summary->outcomes[outcome]++;
-    loop->one_sided += connection->one_sided && connection->open != FW_OPEN_NO_ANSWER;
-    if (outcome != OUTCOME_HALF_CLOSED)
-        return;
     const fw_time since = half_closed_since(connection);
     if (summary->half_closed_id == 0 || since < loop->half_closed_since) {
         const fw_time until =
@@ -79,6 +81,15 @@ static void tally_outcome(struct loop *loop, const struct fw_connection *connect
         summary->half_closed_id = connection->identity.id;
         summary->half_closed_ns = until > since ? until - since : 0;
     }
+}
+
+static void tally_outcome(struct loop *loop, const struct fw_connection *connection)
+{
+    const enum outcome outcome = outcome_of(connection);
+
+    count_outcome(loop, outcome, connection->one_sided, connection->open);
+    if (outcome == OUTCOME_HALF_CLOSED)
+        note_half_closed(loop, connection);
 }
 
 static void on_step(void *context, const struct fw_step *step)
@@ -130,16 +141,13 @@ static void on_ended(void *context, const struct fw_ending *ending)
     struct loop *loop = context;
     const enum outcome outcome = outcome_of_ending(ending);
 
-    if (outcome == OUTCOME_HALF_CLOSED) { /* since when? */
+    count_outcome(loop, outcome, ending->one_sided, ending->open);
+    if (outcome == OUTCOME_HALF_CLOSED) {
         struct fw_connection connection;
 
         fw_ending_connection(ending, &connection);
-        tally_outcome(loop, &connection);
-        return;
+        note_half_closed(loop, &connection);
     }
-    loop->told++;
-    loop->result->summary.outcomes[outcome]++;
-    loop->one_sided += ending->one_sided && ending->open != FW_OPEN_NO_ANSWER;
 }
 
 static struct fw_hooks loop_hooks(struct loop *loop)

@@ -5,7 +5,7 @@
 #include "flow.h"
 
 enum {
-    BATCH = 32, /* segments whose connections are looked up together */
+    BATCH = 32,          /* segments whose connections are looked up together */
     SEGMENTS_AHEAD = 48, /* the next ones are in the cache by then */
 };
 
@@ -269,8 +269,8 @@ static inline void tell(struct fw_tracker *tracker, struct flow *flow,
 }
 
 static inline void tell_step(struct fw_tracker *tracker, struct flow *flow,
-                      const struct fw_segment *segment, enum fw_side from,
-                      const struct tcp_result *result, fw_time time)
+                             const struct fw_segment *segment, enum fw_side from,
+                             const struct tcp_result *result, fw_time time)
 {
     tell(tracker, flow, segment, from, result, time, segment != NULL);
 }
@@ -341,8 +341,7 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
 static inline void requeue(struct fw_tracker *tracker, struct flow *flow,
                            const struct tcp_result *result)
 {
-    const bool stays =
-        flow->queue == FLOW_OPEN && result->count == 0 && !flow->body->tcp.in_doubt;
+    const bool stays = flow->queue == FLOW_OPEN && result->count == 0 && !flow->body->tcp.in_doubt;
     if (stays)
         return;
     const enum flow_queue queue = queue_of(tracker, flow);
@@ -994,8 +993,7 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
         if (routed < 0 || !flow)
             return routed;
     }
-    const int error =
-        take_into(tracker, flow, side_from(flow, taken->from_low), segment, listener);
+    const int error = take_into(tracker, flow, side_from(flow, taken->from_low), segment, listener);
     fold_closed(tracker, flow);
     return error;
 }
@@ -1009,8 +1007,8 @@ static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segmen
         interop_step(flow->body->interop, side_from(flow, taken->from_low) == FW_CLIENT, segment);
 }
 
-void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments,
-                        size_t count, struct fw_lookup *lookups)
+void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count,
+                        struct fw_lookup *lookups)
 {
     flow_prepare(tracker->flows, segments, count, (struct flow_lookup *)lookups);
 }

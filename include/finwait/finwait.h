@@ -421,11 +421,11 @@ struct fw_lookup {
     uint64_t opaque[3];
 };
 
-/* The first part of fw_tracker_feed(), which one other thread may do ahead while this one feeds what
- * came before: what `count` segments are looked up by goes to lookups[], and memory that the tracker
- * is about to need is touched. */
-void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments,
-                        size_t count, struct fw_lookup *lookups);
+/* The first part of fw_tracker_feed(), which one other thread may do ahead while this one feeds
+ * what came before: what `count` segments are looked up by goes to lookups[], and memory that the
+ * tracker is about to need is touched. Not beside fw_tracker_finish() and fw_tracker_destroy(). */
+void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count,
+                        struct fw_lookup *lookups);
 
 /* fw_tracker_feed() of segments that were prepared; lookups[] is used up. */
 int fw_tracker_feed_prepared(struct fw_tracker *tracker, const struct fw_segment *segments,
@@ -434,7 +434,7 @@ int fw_tracker_feed_prepared(struct fw_tracker *tracker, const struct fw_segment
 /* Lets time pass without a segment (live: an idle interface). */
 void fw_tracker_advance(struct fw_tracker *tracker, fw_time now);
 
-/* The input ended: tells the `end` hook of every connection that is left, by id. */
+/* The input ended: tells the `end` hook (or `ended`) of every connection that is left, by id. */
 void fw_tracker_finish(struct fw_tracker *tracker);
 
 /* Lends every connection in order of id: for live views. Stops when `each` returns false. */

@@ -4,8 +4,8 @@
  * - a state moves along the table of docs/states.md, by a reset, or is marked inferred or
  * corrected; what a record says follows from what was told (observer.h)
  * - the same events whatever the hash key and the size of a batch, and whether endings are told in
- *   full or in brief; after each batch exactly those that one segment at a time would have given, so
- *   that a prefix gives a prefix
+ *   full or in brief; after each batch exactly those that one segment at a time would have given,
+ * so that a prefix gives a prefix
  * - connections and memory within their limits, after each batch
  * - every segment is in one record, every connection has one, ids are in order of first packet
  */
@@ -107,7 +107,11 @@ static int take(struct run *run, size_t at, size_t count)
     }
     for (size_t i = 0; i < count; i++)
         segments[i] = script.items[at + i].segment;
-    return fw_tracker_feed(run->tracker, segments, count);
+    if (!run->checked)
+        return fw_tracker_feed(run->tracker, segments, count);
+    struct fw_lookup lookups[SCRIPT_ITEMS];
+    fw_tracker_prepare(run->tracker, segments, count, lookups);
+    return fw_tracker_feed_prepared(run->tracker, segments, lookups, count);
 }
 
 static void check_end(const struct run *run)

@@ -131,15 +131,85 @@ START_TEST(identity_gives_back_what_the_key_took)
     syn.scope = (struct fw_scope){ .tunnel_id = 5, .vlan = 6, .tunnel = FW_TUNNEL_VXLAN };
     flow_key_of(&syn, &key);
     struct flow_body body = { .id = 3 };
-    const struct flow flow = { .body = &body,
-                               .form = FLOW_WHOLE,
-                               .client_is_low = flow_is_from_low(&syn),
-                               .key = key };
+    const struct flow flow = {
+        .body = &body, .form = FLOW_WHOLE, .client_is_low = flow_is_from_low(&syn), .key = key
+    };
     flow_identity(&flow, &identity);
     ck_assert_uint_eq(identity.id, 3);
     ck_assert_mem_eq(&identity.client, &syn.from, sizeof(syn.from));
     ck_assert_mem_eq(&identity.server, &syn.to, sizeof(syn.to));
     ck_assert_mem_eq(&identity.scope, &syn.scope, sizeof(syn.scope));
+}
+END_TEST
+
+START_TEST(both_directions_have_one_hash_and_each_part_of_the_key_changes_it)
+{
+    struct flow_table *table = make_table(hash_key, false);
+    unsigned hashes[12];
+    size_t count = 0;
+
+    for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+        for (int tunnel = 0; tunnel < 2; tunnel++) {
+            for (int other = 0; other < 3; other++) {
+                struct fw_segment there = segment(endpoint(1, 4000), endpoint(2, 80)), back;
+                there.from.family = there.to.family = ipv6 ? FW_IPV6 : FW_IPV4;
+                there.scope.tunnel = tunnel ? FW_TUNNEL_VXLAN : FW_TUNNEL_NONE;
+                there.scope.vlan = other == 1;
+                there.from.port = other == 2 ? 4001 : 4000;
+                back = there;
+                back.from = there.to;
+                back.to = there.from;
+                hashes[count] = flow_hash(table, &there);
+                ck_assert_uint_eq(flow_hash(table, &back), hashes[count]);
+                for (size_t i = 0; i < count; i++)
+                    ck_assert_uint_ne(hashes[i], hashes[count]);
+                count++;
+            }
+        }
+    }
+    flow_table_destroy(table);
+}
+END_TEST
+
+/* Of a batch: what is there, both ways, and what is not; servers that answered before. */
+START_TEST(a_batch_is_looked_up_as_one_by_one)
+{
+    enum { COUNT = 40, ADDED = 20 };
+    struct flow_table *table = make_table(hash_key, false);
+    struct fw_segment segments[COUNT];
+    struct flow_lookup lookups[COUNT];
+    struct fw_identity identity = { .server = endpoint(2, 80) };
+
+    for (unsigned n = 1; n <= ADDED; n++)
+        ck_assert_ptr_nonnull(add(table, n, 100));
+    ck_assert_int_eq(flow_note_listener(table, &identity, 0), 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        segments[i] = nth_segment(1 + i % 30);
+        segments[i].flags = FW_SYN | FW_ACK;
+        if (i % 2 == 0) {
+            const struct fw_endpoint from = segments[i].from;
+            segments[i].from = segments[i].to;
+            segments[i].to = from;
+        }
+    }
+    flow_prepare(table, segments, COUNT, lookups);
+    flow_look_up(table, segments, lookups, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        const bool is_there = 1 + i % 30 <= ADDED;
+        ck_assert_ptr_eq(lookups[i].flow, flow_find(table, &segments[i], lookups[i].hash));
+        ck_assert_int_eq(lookups[i].flow != NULL, is_there);
+        ck_assert_int_eq(lookups[i].from_low, flow_is_from_low(&segments[i]));
+        ck_assert(lookups[i].answers);
+        ck_assert_int_eq(lookups[i].listener != NULL, i % 2 == 0);
+        if (lookups[i].listener)
+            flow_listener_answered(lookups[i].listener);
+    }
+    size_t count;
+    struct fw_listener *listeners = flow_listeners(table, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(listeners[0].synacks, 1 + COUNT / 2);
+    free(listeners);
+    flow_table_destroy(table);
 }
 END_TEST
 
@@ -529,6 +599,8 @@ int main(void)
         whatever_is_part_of_the_identity_is_part_of_the_key,
         what_is_no_part_of_the_identity_is_no_part_of_the_key,
         identity_gives_back_what_the_key_took,
+        both_directions_have_one_hash_and_each_part_of_the_key_changes_it,
+        a_batch_is_looked_up_as_one_by_one,
         another_hash_key_gives_other_hashes,
         flows_are_found_until_they_are_removed,
         a_flow_begins_anew_although_its_memory_was_used,

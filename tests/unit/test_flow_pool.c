@@ -51,6 +51,12 @@ static void see(void *context, void *slot)
     ++*(size_t *)context;
 }
 
+static void see_any(void *context, void *slot)
+{
+    (void)slot;
+    ++*(size_t *)context;
+}
+
 START_TEST(each_slot_is_its_own_and_visited_once)
 {
     enum { BYTES = HEAP_BYTES + 3 * HUGE_BYTES }; /* from the heap and from regions */
@@ -87,6 +93,36 @@ START_TEST(slots_of_cache_lines_begin_with_one)
     start(0);
     for (int i = 0; i < 40000; i++) /* beyond the heap's */
         ck_assert_uint_eq((uintptr_t)pool_take(&pool) % 64, 0);
+    stop();
+}
+END_TEST
+
+/* What a slot needs elsewhere counts as well; pools share the regions. */
+START_TEST(several_pools_share_an_arena)
+{
+    enum { BESIDE_BYTES = 64, MOST = 200 * 1000 * 1000 };
+    struct pool other;
+    size_t visited = 0, count = 0;
+    void *slot;
+
+    start(MOST);
+    pool_init(&other, &arena, &all, 112, BESIDE_BYTES);
+    while ((slot = pool_take(&other))) {
+        memset(slot, 0xee, 112);
+        memcpy(slot, &count, sizeof(count));
+        count++;
+        if (count % 4 == 0 && !pool_take(&pool))
+            break;
+    }
+    memset(seen, 0, sizeof(seen));
+    pool_each(&pool, see_any, &visited);
+    ck_assert_uint_eq(visited, count / 4);
+    visited = 0;
+    pool_each(&other, see_any, &visited);
+    ck_assert_uint_eq(visited, count);
+    ck_assert_uint_le(all.taken, MOST);
+    ck_assert_uint_ge(all.taken, pool.bytes + other.bytes + count * BESIDE_BYTES);
+    pool_clear(&other);
     stop();
 }
 END_TEST
@@ -193,6 +229,7 @@ int main(void)
         each_slot_is_its_own_and_visited_once,
         what_is_given_back_is_taken_again,
         slots_of_cache_lines_begin_with_one,
+        several_pools_share_an_arena,
         a_budget_is_held_to_the_byte,
         a_budget_that_is_part_of_another_ends_with_either,
         a_small_budget_has_no_regions,
