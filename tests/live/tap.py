@@ -1,4 +1,5 @@
 """What the tests of this folder share: TAP on stdout, and finwait as a process."""
+import contextlib
 import json
 import os
 import re
@@ -31,9 +32,30 @@ def connections(text):
                   for record in records(text, "connection"))
 
 
+def where_it_is(pid):
+    """What a process that should have ended does instead: its signals, and where each thread is."""
+    lines = []
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/status", encoding="ascii") as stream:
+            lines += [line.strip() for line in stream
+                      if line.startswith(("State", "SigPnd", "ShdPnd", "SigCgt", "Threads"))]
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for what in "comm", "wchan", "syscall":
+                with open(f"/proc/{pid}/task/{thread}/{what}", encoding="ascii") as stream:
+                    lines.append(f"{thread} {what}: {stream.read().strip()}")
+    return "\n".join(lines)
+
+
 def ends(process, status, timeout=60):
     """Its output, when it has ended with this status."""
-    out, err = process.communicate(timeout=timeout)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        where = where_it_is(process.pid)
+        process.kill()
+        out, err = process.communicate(timeout=timeout)
+        raise AssertionError(f"it has not ended after {timeout} s\n{where}\n{out[-2000:]}{err}") \
+            from None
     assert process.returncode == status, f"status {process.returncode}, not {status}\n{out}{err}"
     return out, err
 
