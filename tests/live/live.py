@@ -61,6 +61,10 @@ def summary(text):
     return records(text, "summary")[-1]
 
 
+# What nohup(1) set for us would be inherited, and finwait leaves an ignored SIGHUP ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 # ------------------------------------------------------------------------------------ true states --
 
 def ask_ss(net, name):
