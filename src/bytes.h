@@ -31,6 +31,11 @@ static inline uint32_t load_be32(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+static inline uint32_t load_le32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 static inline struct bytes bytes_of(const uint8_t *data, size_t count)
 {
     return (struct bytes){ .at = data, .end = data + count };

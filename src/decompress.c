@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "config.h"
 #include "decompress.h"
 
@@ -32,27 +33,22 @@ struct decompressor {
 
 /* ---------------------------------------------------------------------------- first bytes -- */
 
-static uint32_t le32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 enum compression compression_detect(const uint8_t *first, size_t count)
 {
     bool skippable = false;
 
     /* zstd and LZ4 share the magic of frames to skip (RFC 8878, 3.1.2): the next frame tells. */
-    while (count >= 8 && (le32(first) & 0xfffffff0) == 0x184d2a50) {
-        const size_t frame_bytes = 8 + (size_t)le32(first + 4);
+    while (count >= 8 && (load_le32(first) & 0xfffffff0) == 0x184d2a50) {
+        const size_t frame_bytes = 8 + (size_t)load_le32(first + 4);
         skippable = true;
         if (frame_bytes >= count)
             break;
         first += frame_bytes;
         count -= frame_bytes;
     }
-    if (count >= 4 && le32(first) == 0x184d2204)
+    if (count >= 4 && load_le32(first) == 0x184d2204)
         return COMPRESSION_LZ4;
-    if (skippable || (count >= 4 && le32(first) == 0xfd2fb528))
+    if (skippable || (count >= 4 && load_le32(first) == 0xfd2fb528))
         return COMPRESSION_ZSTD;
     if (count >= 3 && first[0] == 0x1f && first[1] == 0x8b && first[2] == 8)
         return COMPRESSION_GZIP;

@@ -14,6 +14,8 @@
 #include <endian.h>
 #include <string.h>
 
+#include "bytes.h"
+
 enum {
     IMAGE_START = offsetof(struct flow_body, first_frame), /* before it: what is not packed */
     IMAGE_WORDS = (sizeof(struct flow_body) - IMAGE_START) / 4,
@@ -141,12 +143,6 @@ static void restore(struct flow_body *b, enum fw_side closer)
 #undef RESTORE
     restore_acks(&b->tcp.end[FW_CLIENT]);
     restore_acks(&b->tcp.end[FW_SERVER]);
-}
-
-/* Little-endian, one load or store each. */
-static uint32_t load_le32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 static void store_le32(uint8_t *at, uint32_t value)

@@ -3,9 +3,9 @@
  *
  * - a state moves along the table of docs/states.md, by a reset, or is marked inferred or
  * corrected; what a record says follows from what was told (observer.h)
- * - the same events whatever the hash key and the size of a batch, and whether endings are told in
- *   full or in brief; after each batch exactly those that one segment at a time would have given,
- * so that a prefix gives a prefix
+ * - the same events whatever the hash key, the size of batches, and whether endings are told in
+ * full or in brief; after each batch exactly those that one segment at a time would have given (a
+ * prefix gives a prefix)
  * - connections and memory within their limits, after each batch
  * - every segment is in one record, every connection has one, ids are in order of first packet
  */

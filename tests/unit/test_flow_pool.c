@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { SLOT_BYTES = 448, CHUNK_BYTES = 64 * 1024, HEAP_BYTES = 4 * 1024 * 1024 };
+enum { SLOT_BYTES = 448, HEAP_BYTES = 4 * 1024 * 1024 };
 
 static struct budget all;
 static struct arena arena;
@@ -51,6 +51,17 @@ static void see(void *context, void *slot)
     ++*(size_t *)context;
 }
 
+static void each_is_visited_once(size_t count)
+{
+    size_t visited = 0;
+
+    memset(seen, 0, sizeof(seen));
+    pool_each(&pool, see, &visited);
+    ck_assert_uint_eq(visited, count);
+    for (size_t i = 0; i < count; i++)
+        ck_assert_uint_eq(seen[i], 1);
+}
+
 static void see_any(void *context, void *slot)
 {
     (void)slot;
@@ -60,16 +71,11 @@ static void see_any(void *context, void *slot)
 START_TEST(each_slot_is_its_own_and_visited_once)
 {
     enum { BYTES = HEAP_BYTES + 3 * HUGE_BYTES }; /* from the heap and from regions */
-    size_t visited = 0;
 
     start(0);
-    memset(seen, 0, sizeof(seen));
     const size_t count = fill(BYTES);
     ck_assert_uint_eq(count, (BYTES + SLOT_BYTES - 1) / SLOT_BYTES);
-    pool_each(&pool, see, &visited);
-    ck_assert_uint_eq(visited, count);
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_eq(seen[i], 1);
+    each_is_visited_once(count);
     stop();
 }
 END_TEST
@@ -114,7 +120,6 @@ START_TEST(several_pools_share_an_arena)
         if (count % 4 == 0 && !pool_take(&pool))
             break;
     }
-    memset(seen, 0, sizeof(seen));
     pool_each(&pool, see_any, &visited);
     ck_assert_uint_eq(visited, count / 4);
     visited = 0;
@@ -206,19 +211,14 @@ START_TEST(another_thread_may_touch_ahead_meanwhile)
 {
     enum { BYTES = 30 * 1000 * 1000 };
     atomic_bool stopped = false;
-    size_t visited = 0;
     pthread_t thread;
 
     start(0);
-    memset(seen, 0, sizeof(seen));
     ck_assert_int_eq(pthread_create(&thread, NULL, touch_for_a_while, &stopped), 0);
     const size_t count = fill(BYTES);
     atomic_store(&stopped, true);
     pthread_join(thread, NULL);
-    pool_each(&pool, see, &visited);
-    ck_assert_uint_eq(visited, count);
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_eq(seen[i], 1);
+    each_is_visited_once(count);
     stop();
 }
 END_TEST
