@@ -5,28 +5,21 @@
 #include <string.h>
 
 #include "flow_pool.h"
+#include "flow_stub.h"
 
-_Static_assert((offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4) % 8 == 0, "slots are words");
-_Static_assert(sizeof(struct flow) % 8 == 0 && sizeof(struct flow_body) % 8 == 0,
-               "slots are words");
-
-/* Packed bodies go into the pool of the next size. */
-enum {
-    PACKED_STEP = 16,
-    PACKED_POOLS = (FLOW_PACKED_MOST + PACKED_STEP - 1) / PACKED_STEP,
-};
+_Static_assert(sizeof(struct flow_live) == 576, "struct flow_live is nine lines of the cache");
+_Static_assert(sizeof(struct interop) % 8 == 0, "slots are words");
 
 /* ---------------------------------------------------------------------------------------- table */
 
-/* Flows are spread over uthash tables by the upper bits of their hash, so that none has many to
+/* What is live is spread over uthash tables by the upper bits of its hash, so that none has many to
  * move when it grows. What a look-up needs of a table is kept here: uthash has it behind the
  * table's oldest flow, which is seldom in the cache. */
-enum { SHARD_BITS = 9, SHARDS = 1 << SHARD_BITS };
 struct shard {
-    struct flow *flows; /* uthash */
+    struct flow_live *flows; /* uthash */
     const UT_hash_bucket *buckets;
     unsigned bucket_mask;
-    bool had_first; /* its part of flow_table.first_buckets was used */
+    uint32_t moves; /* how often a flow of its hashes, or a stub, went or changed its form */
 };
 
 struct flow_listener {
@@ -36,63 +29,32 @@ struct flow_listener {
 
 struct queue {
     struct flow *oldest, *newest;
-    size_t whole; /* how many have a body */
+    size_t live, stubs; /* how many of each */
 };
 
 struct flow_table {
-    struct shard shards[SHARDS];
+    struct shard shards[FLOW_SHARDS];
+    struct stub_table stubs;
     size_t count;
-    uint64_t adds, removes;
+    uint32_t adds;
     unsigned bucket_peak;
-    struct arena arena;     /* of all pools */
-    struct pool ipv4, ipv6; /* of struct flow */
-    struct pool bodies, syns;
-    struct pool packed[PACKED_POOLS]; /* of 1, 2... PACKED_STEP bytes */
+    struct arena arena; /* of all pools */
+    struct pool live;
     struct queue queues[FLOW_QUEUE_COUNT];
     struct flow_listener *listeners;
     uint64_t hash_key[2];
-    unsigned first_buckets_log2; /* of a shard's table when it is made */
-    char *first_buckets;         /* of all shards, one after the other; NULL: from the heap */
     bool interop;
     enum flow_refusal refused;
-    struct budget all, small, ipv4_entries; /* small: all but bodies */
+    struct budget all;
 };
 
-static size_t first_buckets_bytes(const struct flow_table *table)
-{
-    return sizeof(UT_hash_bucket) << table->first_buckets_log2;
-}
-
-/* For uthash: zeroed. The first buckets of a shard are its part of table->first_buckets. */
-static void *alloc_for_hash(const struct flow_table *table, struct shard *shard, size_t bytes)
-{
-    if (!shard || !table->first_buckets || bytes != first_buckets_bytes(table))
-        return calloc(1, bytes);
-    char *part = table->first_buckets + (size_t)(shard - table->shards) * bytes;
-    if (shard->had_first)
-        memset(part, 0, bytes);
-    shard->had_first = true;
-    return part;
-}
-
-static void free_for_hash(const struct flow_table *table, void *memory)
-{
-    const char *start = table->first_buckets;
-    const size_t bytes = SHARDS * first_buckets_bytes(table);
-    if (!start || (char *)memory < start || (char *)memory >= start + bytes)
-        free(memory);
-}
-
-#undef uthash_malloc
-#undef uthash_free
-#define uthash_malloc(bytes)       alloc_for_hash(table, shard, bytes)
-#define uthash_free(memory, bytes) free_for_hash(table, memory)
-
-/* uthash's own figures, made variable: a table begins as large as it is likely to be. */
+/* uthash's own figures, made variable: small, or as many as there are likely to be. */
 #undef HASH_INITIAL_NUM_BUCKETS
 #undef HASH_INITIAL_NUM_BUCKETS_LOG2
 #define HASH_INITIAL_NUM_BUCKETS_LOG2 first_buckets_log2
 #define HASH_INITIAL_NUM_BUCKETS      (1u << first_buckets_log2)
+#undef uthash_malloc
+#define uthash_malloc(bytes) calloc(1, bytes)
 
 /* The table may have been made, grown or freed. */
 static void update_shard(struct shard *shard)
@@ -103,81 +65,30 @@ static void update_shard(struct shard *shard)
     shard->bucket_mask = hashed ? hashed->num_buckets - 1 : 0;
 }
 
-/* Whoever fills the table with attempts leaves room for bodies; and in entries of IPv4, which one
- * of IPv6 does not fit into, for those. */
-static void share_memory(struct flow_table *table, size_t most)
-{
-    table->small.whole = &table->all;
-    table->ipv4_entries.whole = &table->small;
-    table->all.most = most;
-    table->small.most = most / 4 * 3;
-    table->ipv4_entries.most = most / 16 * 9;
-}
-
 struct flow_table *flow_table_create(const struct flow_table_options *options)
 {
-    enum { FEWEST_BUCKETS_LOG2 = 2, MOST_BUCKETS_EACH = 4 };
+    enum { MOST_BUCKETS_EACH = 4 };
     struct flow_table *table = calloc(1, sizeof(*table));
     if (!table)
         return NULL;
     memcpy(table->hash_key, options->hash_key, sizeof(table->hash_key));
     table->interop = options->interop;
-    share_memory(table, options->max_bytes);
+    table->all.most = options->max_bytes;
     arena_init(&table->arena, &table->all);
-    const size_t buckets_bytes = MOST_BUCKETS_EACH * sizeof(UT_hash_bucket);
-    const size_t interop_bytes = table->interop ? sizeof(struct interop) + FLOW_MALLOC_BYTES : 0;
-    pool_init(&table->ipv4, &table->arena, &table->ipv4_entries,
-              offsetof(struct flow, key) + FLOW_KEY_BYTES_IPV4, buckets_bytes);
-    pool_init(&table->ipv6, &table->arena, &table->small, sizeof(struct flow), buckets_bytes);
-    pool_init(&table->bodies, &table->arena, &table->all, sizeof(struct flow_body), interop_bytes);
-    pool_init(&table->syns, &table->arena, &table->small, sizeof(struct flow_syn), 0);
-    for (size_t i = 0; i < PACKED_POOLS; i++)
-        pool_init(&table->packed[i], &table->arena, &table->small, (i + 1) * PACKED_STEP, 0);
-    table->first_buckets_log2 = FEWEST_BUCKETS_LOG2;
-    for (size_t i = 0; i < SHARDS; i++)
+    pool_init(&table->live, &table->arena, &table->all,
+              sizeof(struct flow_live) + (table->interop ? sizeof(struct interop) : 0),
+              MOST_BUCKETS_EACH * sizeof(UT_hash_bucket));
+    table->live.granted = true;
+    stubs_init(&table->stubs, &table->arena, &table->all);
+    for (size_t i = 0; i < FLOW_SHARDS; i++)
         update_shard(&table->shards[i]);
     return table;
 }
 
 void flow_expect(struct flow_table *table, uint64_t count)
 {
-    enum { MOST_BUCKETS_LOG2 = 16, LEAST_SHARE = 16 };
-    const size_t most = table->all.most;
-    if (table->adds > 0 || table->first_buckets)
-        return;
-    while (table->first_buckets_log2 < MOST_BUCKETS_LOG2 &&
-           (uint64_t)SHARDS << (table->first_buckets_log2 + 1) <= count &&
-           (most == 0 || 2 * SHARDS * first_buckets_bytes(table) < most / LEAST_SHARE))
-        table->first_buckets_log2++;
-    const size_t bytes = SHARDS * first_buckets_bytes(table);
-    if (bytes < HUGE_BYTES)
-        return;
-    table->first_buckets = huge_alloc(bytes);
-    if (table->first_buckets)
-        budget_take(&table->all, bytes, true);
-}
-
-static void release_body(struct flow_table *table, struct flow_body *body)
-{
-    free(body->held);
-    free(body->interop);
-    pool_give(&table->bodies, body);
-}
-
-static struct pool *packed_pool(struct flow_table *table, size_t bytes)
-{
-    return &table->packed[(bytes - 1) / PACKED_STEP];
-}
-
-static void release_content(struct flow_table *table, struct flow *flow)
-{
-    if (flow->form == FLOW_WHOLE)
-        release_body(table, flow->body);
-    if (flow->form == FLOW_LONE_SYN)
-        pool_give(&table->syns, flow->syn);
-    if (flow->form == FLOW_PACKED)
-        pool_give(packed_pool(table, flow->packed_bytes), flow->packed);
-    flow->form = FLOW_EMPTY;
+    if (table->adds == 0)
+        stubs_expect(&table->stubs, count);
 }
 
 void flow_table_destroy(struct flow_table *table)
@@ -186,18 +97,15 @@ void flow_table_destroy(struct flow_table *table)
         return;
     flow_clear(table);
     struct flow_listener *listener = table->listeners, *next;
-    struct shard *const shard = NULL; /* for uthash_free */
-    (void)shard;
     HASH_CLEAR(hh, table->listeners);
     for (; listener; listener = next) {
         next = listener->hh.next;
         free(listener);
     }
-    huge_free(table->first_buckets, SHARDS * first_buckets_bytes(table));
     free(table);
 }
 
-/* --------------------------------------------------------------------------------------- lookups
+/* -------------------------------------------------------------------------------------- look-ups
  */
 
 unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segment)
@@ -212,41 +120,41 @@ void flow_prepare(struct flow_table *table, const struct fw_segment *segments, s
     arena_touch_ahead(&table->arena);
 }
 
-static const struct shard *shard_of(const struct flow_table *table, unsigned hash)
-{
-    return &table->shards[hash >> (32 - SHARD_BITS)];
-}
-
 static const UT_hash_bucket *bucket_of(const struct flow_table *table, unsigned hash)
 {
-    const struct shard *shard = shard_of(table, hash);
+    const struct shard *shard = &table->shards[flow_shard_of(hash)];
     return &shard->buckets[hash & shard->bucket_mask];
+}
+
+static void prefetch_live(const UT_hash_handle *handle) /* the first of a struct flow_live */
+{
+    __builtin_prefetch(handle, 1);
+    __builtin_prefetch((const char *)handle + 64, 1);
 }
 
 void flow_prefetch(const struct flow *flow)
 {
     __builtin_prefetch(flow, 1);
-    __builtin_prefetch(&flow->key, 1);
-    __builtin_prefetch((const char *)&flow->key + FLOW_KEY_BYTES_IPV4 - 1, 1);
+    __builtin_prefetch((const char *)flow + 64, 1);
 }
 
-/* What a segment is likely to touch of a flow's content, from its start. */
-static size_t likely_bytes(const struct flow *flow)
+/* What a segment is likely to touch of a body, from its start. */
+static void prefetch_body(const struct flow_body *body, size_t bytes)
 {
-    if (flow->form == FLOW_PACKED)
-        return flow->packed_bytes;
-    if (flow->form == FLOW_LONE_SYN)
-        return sizeof(struct flow_syn);
-    return flow->queue == FLOW_OPEN ? offsetof(struct flow_body, tcp.end[1].iss)
-                                    : sizeof(struct flow_body);
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch((const char *)body + at, 1);
 }
+
+enum { LIKELY_OF_OPEN = offsetof(struct flow_body, tcp.end[1].iss) };
 
 void flow_prefetch_content(const struct flow *flow)
 {
-    const char *content = (const char *)flow->body;
-    const size_t bytes = likely_bytes(flow);
-    for (size_t at = 0; at < bytes; at += 64)
-        __builtin_prefetch(content + at, 1);
+    if (flow->form == FLOW_WHOLE)
+        prefetch_body(flow_body(flow),
+                      flow->queue == FLOW_OPEN ? LIKELY_OF_OPEN : sizeof(struct flow_body));
+    else
+        for (size_t at = 0; at < flow->content_bytes; at += 64)
+            __builtin_prefetch((const char *)flow + 64 + at, 1);
 }
 
 /* The flows before and behind it in its queue, as far as moving it touches them. */
@@ -256,16 +164,27 @@ static void prefetch_neighbours(const struct flow *flow)
     __builtin_prefetch(flow->newer ? &flow->newer->older : NULL, 1);
 }
 
-void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow)
+/* What uthash touches to take it out, but for the bucket. */
+static void prefetch_unhashing(const struct flow *flow)
 {
-    const struct UT_hash_handle *hh = &flow->hh;
-    if (flow->newer)
-        flow_prefetch(flow->newer);
-    flow_prefetch_content(flow);
-    __builtin_prefetch(bucket_of(table, hh->hashv), 1);
+    const struct UT_hash_handle *hh = &flow_live(flow)->hh;
+    __builtin_prefetch(hh->prev, 1);
     __builtin_prefetch(hh->next, 1);
     __builtin_prefetch(hh->hh_next, 1);
     __builtin_prefetch(hh->hh_prev, 1);
+}
+
+void flow_prefetch_removal(const struct flow_table *table, const struct flow *flow)
+{
+    if (flow->newer)
+        flow_prefetch(flow->newer);
+    flow_prefetch_content(flow);
+    if (flow->form != FLOW_WHOLE) {
+        stub_prefetch_head(&table->stubs, flow->hash);
+        return;
+    }
+    __builtin_prefetch(bucket_of(table, flow->hash), 1);
+    prefetch_unhashing(flow);
 }
 
 static const UT_hash_bucket *listener_bucket(const struct flow_table *table, unsigned hash)
@@ -306,53 +225,144 @@ static struct flow *find_in(const UT_hash_bucket *bucket, const struct fw_segmen
                             unsigned hash)
 {
     for (const UT_hash_handle *handle = bucket->hh_head; handle; handle = handle->hh_next) {
-        struct flow *flow = (struct flow *)handle; /* the handle is the first of a flow */
-        if (handle->hashv == hash && flow_key_is_of(&flow->key, segment))
-            return flow;
+        struct flow_live *live = (struct flow_live *)handle;
+        if (handle->hashv == hash && flow_key_is_of(&live->flow.key, segment))
+            return &live->flow;
     }
     return NULL;
+}
+
+static void prefetch_second(const struct flow_lookup *lookup)
+{
+    const UT_hash_handle *first = lookup->bucket->hh_head;
+    if (first && first->hashv != lookup->hash && first->hh_next)
+        prefetch_live(first->hh_next);
+}
+
+static void prefetch_found(const struct flow_table *table, const struct flow *flow)
+{
+    flow_prefetch_content(flow);
+    if (flow->queue != FLOW_OPEN || flow->closes)
+        prefetch_neighbours(flow);
+    if (flow->closes && flow->form == FLOW_WHOLE) {
+        prefetch_unhashing(flow);
+        stub_prefetch_head(&table->stubs, flow->hash);
+    }
+}
+
+/* Where uthash adds a flow: at the end of the list that a table's oldest flow leads to. */
+static const struct UT_hash_table *hashed_of(const struct flow_table *table, unsigned hash)
+{
+    const struct flow_live *oldest = table->shards[flow_shard_of(hash)].flows;
+    return oldest ? oldest->hh.tbl : NULL;
+}
+
+/* The steps to a stub that will be live, and to what makes it so. */
+static void prefetch_stub_1(const struct flow_table *table, unsigned hash)
+{
+    stub_prefetch_head(&table->stubs, hash);
+    __builtin_prefetch(table->shards[flow_shard_of(hash)].flows);
+}
+
+static void prefetch_stub_2(const struct flow_table *table, unsigned hash)
+{
+    stub_prefetch_first(&table->stubs, hash);
+    __builtin_prefetch(hashed_of(table, hash));
+}
+
+static void prefetch_stub_3(const struct flow_table *table, unsigned hash)
+{
+    const struct UT_hash_table *hashed = hashed_of(table, hash);
+    stub_prefetch_second(&table->stubs, hash);
+    __builtin_prefetch(hashed ? hashed->tail : NULL, 1);
+}
+
+static void find_stub(const struct flow_table *table, const struct fw_segment *segment,
+                      struct flow_lookup *lookup)
+{
+    lookup->flow = stub_find(&table->stubs, segment, lookup->hash);
+    if (lookup->flow)
+        prefetch_found(table, lookup->flow);
+}
+
+/* Those of a batch for which there is nothing live, and that are no SYNs. */
+static void find_stubs(const struct flow_table *table, const struct fw_segment *segments,
+                       struct flow_lookup *lookups, const uint16_t *missing, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        prefetch_stub_2(table, lookups[missing[i]].hash);
+    for (size_t i = 0; i < count; i++)
+        prefetch_stub_3(table, lookups[missing[i]].hash);
+    for (size_t i = 0; i < count; i++)
+        find_stub(table, &segments[missing[i]], &lookups[missing[i]]);
 }
 
 /* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
  * way to a connection for all segments before the next step. */
 void flow_look_up(const struct flow_table *table, const struct fw_segment *segments,
-                  struct flow_lookup *lookups, size_t count)
+                  struct flow_lookup *lookups, struct flow_then *then, size_t count)
 {
+    uint16_t missing[FLOW_LOOKUPS_MOST];
+    size_t missing_count = 0;
     for (size_t i = 0; i < count; i++) {
-        lookups[i].bucket = bucket_of(table, lookups[i].hash);
+        const struct shard *shard = &table->shards[flow_shard_of(lookups[i].hash)];
+        then[i] = (struct flow_then){ table->adds, shard->moves };
+        lookups[i].bucket = &shard->buckets[lookups[i].hash & shard->bucket_mask];
         __builtin_prefetch(lookups[i].bucket);
+        if (lookups[i].syn)
+            prefetch_stub_1(table, lookups[i].hash);
         if (lookups[i].answers)
             __builtin_prefetch(listener_bucket(table, lookups[i].listener_hash));
     }
     for (size_t i = 0; i < count; i++) {
         if (lookups[i].bucket->hh_head)
-            flow_prefetch((const struct flow *)lookups[i].bucket->hh_head);
+            prefetch_live(lookups[i].bucket->hh_head);
+        if (lookups[i].syn)
+            prefetch_stub_2(table, lookups[i].hash);
         if (lookups[i].answers)
             prefetch_first_listener(table, lookups[i].listener_hash);
     }
     for (size_t i = 0; i < count; i++) {
-        const UT_hash_handle *first = lookups[i].bucket->hh_head;
-        if (first && first->hashv != lookups[i].hash && first->hh_next)
-            flow_prefetch((const struct flow *)first->hh_next);
+        prefetch_second(&lookups[i]);
+        if (lookups[i].syn)
+            prefetch_stub_3(table, lookups[i].hash);
     }
     for (size_t i = 0; i < count; i++) {
-        lookups[i].flow = find_in(lookups[i].bucket, &segments[i], lookups[i].hash);
-        if (lookups[i].flow) {
-            flow_prefetch_content(lookups[i].flow);
-            if (lookups[i].flow->queue != FLOW_OPEN)
-                prefetch_neighbours(lookups[i].flow);
+        struct flow_lookup *lookup = &lookups[i];
+        lookup->flow = find_in(lookup->bucket, &segments[i], lookup->hash);
+        if (lookup->flow) {
+            prefetch_found(table, lookup->flow);
+        } else if (lookup->syn) {
+            find_stub(table, &segments[i], lookup);
+        } else {
+            prefetch_stub_1(table, lookup->hash);
+            missing[missing_count++] = (uint16_t)i;
         }
-        if (lookups[i].answers)
-            lookups[i].listener = find_listener(table, &segments[i].from, &segments[i].scope,
-                                                lookups[i].listener_hash);
+        if (lookup->answers)
+            lookup->listener =
+                find_listener(table, &segments[i].from, &segments[i].scope, lookup->listener_hash);
     }
+    find_stubs(table, segments, lookups, missing, missing_count);
 }
 
 uint64_t flow_id(const struct flow *flow)
 {
     if (flow->form == FLOW_PACKED)
-        return flow_packed_id(flow->packed);
-    return flow->form == FLOW_WHOLE ? flow->body->id : flow->syn->id;
+        return flow_packed_id(flow_content(flow));
+    return flow->form == FLOW_WHOLE ? flow_body(flow)->id : flow_lone_syn(flow).id;
+}
+
+struct flow_syn flow_lone_syn(const struct flow *flow)
+{
+    struct flow_syn syn;
+    memcpy(&syn, flow_content(flow), sizeof(syn));
+    return syn;
+}
+
+void flow_copy(struct flow_live *to, const struct flow *from)
+{
+    memcpy(&to->flow, from, offsetof(struct flow, key) + flow_key_bytes(from->key.family));
+    to->flow.form = FLOW_WHOLE;
 }
 
 void flow_identity(const struct flow *flow, struct fw_identity *identity)
@@ -375,10 +385,16 @@ void flow_identity(const struct flow *flow, struct fw_identity *identity)
 
 /* --------------------------------------------------------------------------------------- queues */
 
+static void count_in_queue(struct flow_table *table, const struct flow *flow, size_t more)
+{
+    struct queue *queue = &table->queues[flow->queue];
+    *(flow->form == FLOW_WHOLE ? &queue->live : &queue->stubs) += more;
+}
+
 static void unlink_queue(struct flow_table *table, struct flow *flow)
 {
     struct queue *queue = &table->queues[flow->queue];
-    queue->whole -= flow->form == FLOW_WHOLE;
+    count_in_queue(table, flow, (size_t)-1);
     *(flow->older ? &flow->older->newer : &queue->oldest) = flow->newer;
     *(flow->newer ? &flow->newer->older : &queue->newest) = flow->older;
 }
@@ -387,13 +403,27 @@ static void link_newest(struct flow_table *table, struct flow *flow, enum flow_q
                         fw_time now)
 {
     struct queue *queue = &table->queues[to];
-    queue->whole += flow->form == FLOW_WHOLE;
-    flow->queue = (uint8_t)to;
+    flow->queue = to;
     flow->queued = now;
     flow->newer = NULL;
     flow->older = queue->newest;
     *(queue->newest ? &queue->newest->newer : &queue->oldest) = flow;
     queue->newest = flow;
+    count_in_queue(table, flow, 1);
+}
+
+/* `to` takes its place. */
+static void move_in_queue(struct flow_table *table, const struct flow *from, struct flow *to)
+{
+    struct queue *queue = &table->queues[from->queue];
+    to->older = from->older;
+    to->newer = from->newer;
+    to->queued = from->queued;
+    to->queue = from->queue;
+    *(to->older ? &to->older->newer : &queue->oldest) = to;
+    *(to->newer ? &to->newer->older : &queue->newest) = to;
+    count_in_queue(table, from, (size_t)-1);
+    count_in_queue(table, to, 1);
 }
 
 void flow_enqueue(struct flow_table *table, struct flow *flow, enum flow_queue queue, fw_time now)
@@ -407,93 +437,131 @@ struct flow *flow_oldest(const struct flow_table *table, enum flow_queue queue)
     return table->queues[queue].oldest;
 }
 
-bool flow_has_whole(const struct flow_table *table, enum flow_queue queue)
+size_t flow_live_count(const struct flow_table *table, enum flow_queue queue)
 {
-    return table->queues[queue].whole > 0;
+    return table->queues[queue].live;
 }
 
-/* -------------------------------------------------------------------------------------- entries */
+size_t flow_stub_count(const struct flow_table *table, enum flow_queue queue)
+{
+    return table->queues[queue].stubs;
+}
+
+/* ---------------------------------------------------------------------------------------- flows */
 
 struct flow *flow_find(const struct flow_table *table, const struct fw_segment *segment,
                        unsigned hash)
 {
-    return find_in(bucket_of(table, hash), segment, hash);
+    struct flow *live = find_in(bucket_of(table, hash), segment, hash);
+    return live ? live : stub_find(&table->stubs, segment, hash);
 }
 
-uint64_t flow_adds(const struct flow_table *table)
+static void note_move(struct flow_table *table, unsigned hash)
 {
-    return table->adds;
+    table->shards[flow_shard_of(hash)].moves++;
 }
 
-uint64_t flow_removes(const struct flow_table *table)
+/* The memory of a flow that went, or moved, is given to others of its form only. */
+bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup,
+                 const struct flow_then *then, const struct fw_segment *segment)
 {
-    return table->removes;
+    const struct flow *flow = lookup->flow;
+    if (!flow)
+        return table->adds == then->adds;
+    return table->shards[flow_shard_of(lookup->hash)].moves == then->moves ||
+           (flow->form != FLOW_EMPTY && flow->hash == lookup->hash &&
+            flow_key_is_of(&flow->key, segment));
 }
 
 unsigned flow_bucket_peak(const struct flow_table *table)
 {
-    return table->bucket_peak;
+    const unsigned of_stubs = table->stubs.bucket_peak;
+    return table->bucket_peak > of_stubs ? table->bucket_peak : of_stubs;
 }
 
-static struct flow_body *take_body(struct flow_table *table)
+static bool hash_add(struct flow_table *table, struct flow_live *live)
 {
-    struct flow_body *body = pool_take(&table->bodies);
-    if (!body)
-        return NULL;
-    body->held = NULL;
-    body->interop = NULL;
-    if (table->interop && !(body->interop = calloc(1, sizeof(*body->interop)))) {
-        pool_give(&table->bodies, body);
-        return NULL;
+    enum { first_buckets_log2 = 2 }; /* for HASH_MAKE_TABLE */
+    const struct flow_key *key = &live->flow.key;
+    struct shard *shard = &table->shards[flow_shard_of(live->flow.hash)];
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->flows, key, flow_key_bytes(key->family), live->flow.hash,
+                                live);
+    if (live->hh.tbl && live->hh.tbl->num_items > live->hh.tbl->num_buckets) {
+        int failed = 0; /* chains become longer */
+        HASH_EXPAND_BUCKETS(hh, live->hh.tbl, failed);
+        (void)failed;
     }
-    return body;
-}
-
-static struct pool *pool_of(struct flow_table *table, const struct flow *flow)
-{
-    return flow->wide ? &table->ipv6 : &table->ipv4;
-}
-
-static struct flow *take_entry(struct flow_table *table, const struct fw_segment *segment)
-{
-    const bool ipv4 = segment->from.family == FW_IPV4;
-    struct flow *flow = ipv4 ? pool_take(&table->ipv4) : NULL;
-    const bool wide = !flow;
-    if (wide)
-        flow = pool_take(&table->ipv6);
-    if (!flow)
-        return NULL;
-    memset(flow, 0, offsetof(struct flow, key));
-    flow_key_of(segment, &flow->key);
-    flow->wide = wide;
-    return flow;
-}
-
-static bool hash_add(struct flow_table *table, struct flow *flow, unsigned hash)
-{
-    const unsigned first_buckets_log2 = table->first_buckets_log2; /* for HASH_MAKE_TABLE */
-    struct shard *shard = &table->shards[hash >> (32 - SHARD_BITS)];
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->flows, &flow->key, flow_key_bytes(&flow->key), hash,
-                                flow);
     update_shard(shard);
-    if (!flow->hh.tbl)
+    if (!live->hh.tbl)
         return false;
-    const unsigned sharing = bucket_of(table, hash)->count;
+    const unsigned sharing = bucket_of(table, live->flow.hash)->count;
     if (sharing > table->bucket_peak)
         table->bucket_peak = sharing;
     return true;
 }
 
-/* Puts an entry whose content is there into the table; without memory, or without content, gives
- * both back. */
-static struct flow *add_entry(struct flow_table *table, struct flow *flow, unsigned hash,
-                              enum flow_queue queue, fw_time now)
+static void hash_remove(struct flow_table *table, struct flow_live *live)
 {
-    if (flow->form == FLOW_EMPTY || !hash_add(table, flow, hash)) {
-        release_content(table, flow);
-        pool_give(pool_of(table, flow), flow);
+    struct shard *shard = &table->shards[flow_shard_of(live->flow.hash)];
+    HASH_DELETE(hh, shard->flows, live);
+    update_shard(shard);
+}
+
+/* With a body and a key that are yet to be filled. NULL: no memory. */
+static struct flow *take_live(struct flow_table *table, unsigned hash)
+{
+    struct flow_live *live = pool_take(&table->live);
+    table->refused = FLOW_NO_LIVE;
+    if (!live)
         return NULL;
-    }
+    live->flow.hash = hash;
+    live->flow.form = FLOW_WHOLE;
+    live->flow.client_is_low = live->flow.closes = false;
+    live->body.held = NULL;
+    live->hh.tbl = NULL;
+    if (table->interop)
+        *live->interop = (struct interop){ 0 };
+    return &live->flow;
+}
+
+/* Once it has its key. Without memory it is given back, and NULL returned. */
+static struct flow *link_live(struct flow_table *table, struct flow *flow)
+{
+    struct flow_live *live = flow_live(flow);
+    if (hash_add(table, live))
+        return flow;
+    flow->form = FLOW_EMPTY;
+    pool_give(&table->live, live);
+    return NULL;
+}
+
+static void remove_live(struct flow_table *table, struct flow *flow)
+{
+    struct flow_live *live = flow_live(flow);
+    hash_remove(table, live);
+    free(live->body.held);
+    flow->form = FLOW_EMPTY;
+    pool_give(&table->live, live);
+}
+
+/* With a key and content that are yet to be filled. NULL: no memory. */
+static struct flow *take_stub(struct flow_table *table, unsigned hash, enum flow_form form,
+                              uint8_t family, size_t content_bytes)
+{
+    struct flow *stub = stub_take(&table->stubs, family, content_bytes);
+    table->refused = FLOW_NO_STUB;
+    if (!stub)
+        return NULL;
+    stub->hash = hash;
+    stub->form = form;
+    return stub;
+}
+
+static struct flow *add_to_queue(struct flow_table *table, struct flow *flow, enum flow_queue queue,
+                                 fw_time now)
+{
+    if (!flow)
+        return NULL;
     table->count++;
     table->adds++;
     link_newest(table, flow, queue, now);
@@ -503,29 +571,25 @@ static struct flow *add_entry(struct flow_table *table, struct flow *flow, unsig
 struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
                       fw_time now)
 {
-    struct flow *flow = take_entry(table, segment);
-    table->refused = FLOW_NO_ENTRY;
+    struct flow *flow = take_live(table, hash);
     if (!flow)
         return NULL;
-    table->refused = FLOW_NO_BODY;
-    flow->body = take_body(table);
-    flow->form = flow->body ? FLOW_WHOLE : FLOW_EMPTY;
-    return add_entry(table, flow, hash, FLOW_OPEN, now);
+    flow_key_of(segment, &flow->key);
+    return add_to_queue(table, link_live(table, flow), FLOW_OPEN, now);
 }
 
 struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
                           fw_time now, const struct flow_syn *syn)
 {
-    struct flow *flow = take_entry(table, segment);
-    table->refused = FLOW_NO_ENTRY;
+    struct flow *flow =
+        take_stub(table, hash, FLOW_LONE_SYN, (uint8_t)segment->from.family, sizeof(*syn));
     if (!flow)
         return NULL;
-    flow->syn = pool_take(&table->syns);
-    flow->form = flow->syn ? FLOW_LONE_SYN : FLOW_EMPTY;
-    flow->packed_bytes = sizeof(*flow->syn);
-    if (flow->syn)
-        *flow->syn = *syn;
-    return add_entry(table, flow, hash, FLOW_SYN, now);
+    flow_key_of(segment, &flow->key);
+    memcpy(flow_content(flow), syn, sizeof(*syn));
+    flow->client_is_low = false;
+    stub_link(&table->stubs, flow);
+    return add_to_queue(table, flow, FLOW_SYN, now);
 }
 
 enum flow_refusal flow_refused(const struct flow_table *table)
@@ -535,19 +599,26 @@ enum flow_refusal flow_refused(const struct flow_table *table)
 
 void flow_remove(struct flow_table *table, struct flow *flow)
 {
-    struct shard *shard = &table->shards[flow->hh.hashv >> (32 - SHARD_BITS)];
     unlink_queue(table, flow);
-    HASH_DELETE(hh, shard->flows, flow);
-    update_shard(shard);
-    release_content(table, flow);
+    note_move(table, flow->hash);
+    if (flow->form == FLOW_WHOLE)
+        remove_live(table, flow);
+    else
+        stub_remove(&table->stubs, flow);
     table->count--;
-    table->removes++;
-    pool_give(pool_of(table, flow), flow);
+}
+
+void flow_end_lookups(struct flow_table *table)
+{
+    stubs_end_lookups(&table->stubs);
+    arena_drop_ahead(&table->arena);
 }
 
 void flow_forget(struct flow_table *table, struct flow *flow)
 {
-    release_content(table, flow);
+    if (flow->form == FLOW_WHOLE)
+        free(flow_body(flow)->held);
+    flow->form = FLOW_EMPTY;
     table->count--;
 }
 
@@ -557,52 +628,57 @@ void flow_clear(struct flow_table *table)
         for (struct flow *flow = table->queues[queue].oldest; flow; flow = flow->newer)
             if (flow->form != FLOW_EMPTY)
                 flow_forget(table, flow);
-    for (size_t i = 0; i < SHARDS; i++) {
+    for (size_t i = 0; i < FLOW_SHARDS; i++) {
         struct shard *shard = &table->shards[i];
         HASH_CLEAR(hh, shard->flows);
         update_shard(shard);
+        shard->moves++;
     }
     memset(table->queues, 0, sizeof(table->queues));
-    pool_clear(&table->ipv4);
-    pool_clear(&table->ipv6);
-    pool_clear(&table->bodies);
-    pool_clear(&table->syns);
-    for (size_t i = 0; i < PACKED_POOLS; i++)
-        pool_clear(&table->packed[i]);
+    pool_clear(&table->live);
+    stubs_clear(&table->stubs);
     arena_clear(&table->arena);
-    table->removes++;
 }
 
-int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn)
+/* `to` is what `flow` was, in another form. */
+static void succeed(struct flow_table *table, const struct flow *flow, struct flow *to)
 {
-    struct flow_body *body = take_body(table);
-    table->refused = FLOW_NO_BODY;
-    if (!body)
-        return -ENOMEM;
-    if (flow->form == FLOW_PACKED)
-        flow_unpack(flow->packed, flow->packed_bytes, body);
-    else
-        *syn = *flow->syn;
-    release_content(table, flow);
-    flow->body = body;
-    flow->form = FLOW_WHOLE;
-    table->queues[flow->queue].whole++;
-    return 0;
+    to->client_is_low = flow->client_is_low;
+    move_in_queue(table, flow, to);
+    note_move(table, flow->hash);
 }
 
-void flow_fold(struct flow_table *table, struct flow *flow)
+struct flow *flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn)
+{
+    struct flow *live = take_live(table, flow->hash);
+    if (!live)
+        return NULL;
+    memcpy(&live->key, &flow->key, flow_key_bytes(flow->key.family));
+    if (!link_live(table, live))
+        return NULL;
+    if (flow->form == FLOW_PACKED)
+        flow_unpack(flow_content(flow), flow->content_bytes, flow->queued, flow_body(live));
+    else
+        *syn = flow_lone_syn(flow);
+    succeed(table, flow, live);
+    stub_remove(&table->stubs, flow);
+    return live;
+}
+
+struct flow *flow_fold(struct flow_table *table, struct flow *flow)
 {
     uint8_t packed[FLOW_PACKED_MOST];
-    const size_t bytes = flow_pack(flow->body, packed);
-    uint8_t *kept = pool_take(packed_pool(table, bytes));
-    if (!kept)
-        return;
-    memcpy(kept, packed, bytes);
-    release_body(table, flow->body);
-    flow->packed = kept;
-    flow->form = FLOW_PACKED;
-    flow->packed_bytes = (uint16_t)bytes;
-    table->queues[flow->queue].whole--;
+    const uint8_t family = flow->key.family;
+    const size_t bytes = flow_pack(flow_body(flow), flow->queued, packed);
+    struct flow *stub = take_stub(table, flow->hash, FLOW_PACKED, family, bytes);
+    if (!stub)
+        return flow;
+    memcpy(&stub->key, &flow->key, flow_key_bytes(family));
+    memcpy((uint8_t *)&stub->key + flow_key_bytes(family), packed, bytes);
+    succeed(table, flow, stub);
+    stub_link(&table->stubs, stub);
+    remove_live(table, flow);
+    return stub;
 }
 
 size_t flow_count(const struct flow_table *table)
@@ -612,29 +688,45 @@ size_t flow_count(const struct flow_table *table)
 
 size_t flow_memory_bytes(const struct flow_table *table)
 {
-    size_t bytes = sizeof(*table) + table->arena.reserve_bytes + table->ipv4.bytes +
-                   table->ipv6.bytes + table->bodies.bytes + table->syns.bytes;
-    for (size_t i = 0; i < PACKED_POOLS; i++)
-        bytes += table->packed[i].bytes;
-    for (size_t i = 0; i < SHARDS; i++)
+    size_t bytes = sizeof(*table) + table->arena.reserve_bytes + table->live.bytes +
+                   stubs_memory_bytes(&table->stubs);
+    for (size_t i = 0; i < FLOW_SHARDS; i++)
         if (table->shards[i].flows)
             bytes +=
                 sizeof(UT_hash_table) + (table->shards[i].bucket_mask + 1) * sizeof(UT_hash_bucket);
-    return bytes +
-           (table->interop ? table->count * (sizeof(struct interop) + FLOW_MALLOC_BYTES) : 0);
+    return bytes;
 }
 
 /* ---------------------------------------------------------------------------------------- order */
+
+struct visitor {
+    void (*visit)(void *context, struct flow *flow);
+    void *context;
+};
+
+static void visit_live(void *context, void *slot)
+{
+    const struct visitor *visitor = context;
+    visitor->visit(visitor->context, &((struct flow_live *)slot)->flow);
+}
+
+/* Also what once was a flow, in form FLOW_EMPTY. */
+static void each_flow(const struct flow_table *table,
+                      void (*visit)(void *context, struct flow *flow), void *context)
+{
+    struct visitor visitor = { visit, context };
+    pool_each(&table->live, visit_live, &visitor);
+    stubs_each(&table->stubs, visit, context);
+}
 
 struct numbering {
     uint64_t lowest, highest;
     struct flow **places; /* one for each id between them; NULL: none has it */
 };
 
-static void widen(void *context, void *slot)
+static void widen(void *context, struct flow *flow)
 {
     struct numbering *numbering = context;
-    const struct flow *flow = slot;
     if (flow->form == FLOW_EMPTY)
         return;
     const uint64_t id = flow_id(flow);
@@ -644,10 +736,9 @@ static void widen(void *context, void *slot)
         numbering->highest = id;
 }
 
-static void place(void *context, void *slot)
+static void place(void *context, struct flow *flow)
 {
     struct numbering *numbering = context;
-    struct flow *flow = slot;
     if (flow->form != FLOW_EMPTY)
         numbering->places[flow_id(flow) - numbering->lowest] = flow;
 }
@@ -659,10 +750,9 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void append(void *context, void *slot)
+static void append(void *context, struct flow *flow)
 {
     struct flow ***next = context;
-    struct flow *flow = slot;
     if (flow->form != FLOW_EMPTY)
         *(*next)++ = flow;
 }
@@ -675,23 +765,20 @@ struct flow **flow_sorted(const struct flow_table *table, size_t *count)
     *count = table->count;
     if (*count == 0)
         return NULL;
-    pool_each(&table->ipv4, widen, &numbering);
-    pool_each(&table->ipv6, widen, &numbering);
+    each_flow(table, widen, &numbering);
     const uint64_t places = numbering.highest - numbering.lowest + 1;
     if (places / MOST_PLACES_EACH > *count) {
         struct flow **sorted = malloc(*count * sizeof(*sorted)), **next = sorted;
         if (!sorted)
             return NULL;
-        pool_each(&table->ipv4, append, &next);
-        pool_each(&table->ipv6, append, &next);
+        each_flow(table, append, &next);
         qsort(sorted, *count, sizeof(*sorted), by_id);
         return sorted;
     }
     struct flow **sorted = numbering.places = calloc(places, sizeof(*sorted));
     if (!sorted)
         return NULL;
-    pool_each(&table->ipv4, place, &numbering);
-    pool_each(&table->ipv6, place, &numbering);
+    each_flow(table, place, &numbering);
     size_t filled = 0;
     for (uint64_t i = 0; i < places; i++)
         if (numbering.places[i])
@@ -707,7 +794,6 @@ int flow_note_listener(struct flow_table *table, const struct fw_identity *ident
     enum { FEW_LOG2 = 5, MANY_LOG2 = 12 };
     const bool many = max_listeners == 0 || max_listeners >> MANY_LOG2 > 0;
     const unsigned first_buckets_log2 = many ? MANY_LOG2 : FEW_LOG2; /* for HASH_MAKE_TABLE */
-    struct shard *const shard = NULL;
     const unsigned hash = flow_listener_hash(table->hash_key, &identity->server, &identity->scope);
     struct flow_listener *listener =
         find_listener(table, &identity->server, &identity->scope, hash);

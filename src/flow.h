@@ -1,6 +1,7 @@
 /*
  * Which connection a segment belongs to: the table of connections, by address, port and scope, with
- * queues in order of age. Level 2: knows tcp.h. The only user of uthash.
+ * queues in order of age. Level 2: knows tcp.h. The only user of uthash, which holds what is live;
+ * what little need be kept of is a stub (flow_stub.h).
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -37,6 +38,11 @@ enum {
 };
 _Static_assert(sizeof(struct flow_key) == FLOW_KEY_BYTES_IPV6, "struct flow_key has padding");
 
+static inline size_t flow_key_bytes(uint8_t family)
+{
+    return family == FW_IPV4 ? FLOW_KEY_BYTES_IPV4 : FLOW_KEY_BYTES_IPV6;
+}
+
 /* Oldest first. A flow is in exactly one. */
 enum flow_queue {
     FLOW_SYN, /* half-open attempts */
@@ -62,16 +68,19 @@ struct held {
 /* All that is known of a connection. */
 struct flow_body {
     struct held *held;
-    struct interop *interop;
     uint64_t id;
     uint64_t first_frame, last_frame;
     struct tcp_connection tcp;
 };
 
-/* A body without `held` and `interop`, and with an id below 2^48, in few bytes: flow_pack.c. */
-enum { FLOW_PACKED_MOST = 6 + sizeof(struct tcp_ending) + 16 + 27 + 4 * 106 };
-size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST]);
-void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body);
+/* A body without `held`, and with an id of so many bits, in few bytes: flow_pack.c. `queued` is
+ * told again to unpack it: most often it is the time of the last segment. */
+enum {
+    FLOW_PACKED_ID_BITS = 40,
+    FLOW_PACKED_MOST = FLOW_PACKED_ID_BITS / 8 + sizeof(struct tcp_ending) + 16 + 27 + 4 * 106,
+};
+size_t flow_pack(const struct flow_body *body, fw_time queued, uint8_t to[FLOW_PACKED_MOST]);
+void flow_unpack(const uint8_t *from, size_t bytes, fw_time queued, struct flow_body *body);
 uint64_t flow_packed_id(const uint8_t *packed);
 struct tcp_ending flow_packed_ending(const uint8_t *packed);
 
@@ -87,30 +96,56 @@ struct flow_syn {
 };
 _Static_assert(sizeof(struct flow_syn) == 32, "struct flow_syn has grown");
 
+/* FLOW_WHOLE: live, in a struct flow_live; FLOW_LONE_SYN, FLOW_PACKED: a stub. */
 enum flow_form { FLOW_EMPTY, FLOW_WHOLE, FLOW_LONE_SYN, FLOW_PACKED };
 
+/* What there is of every connection. */
 struct flow {
-    UT_hash_handle hh;
     struct flow *older, *newer; /* in its queue */
     fw_time queued;             /* when it was put there */
-    union {
-        struct flow_body *body; /* FLOW_WHOLE */
-        struct flow_syn *syn;   /* FLOW_LONE_SYN */
-        uint8_t *packed;        /* FLOW_PACKED */
-    };
-    uint16_t packed_bytes;
-    uint8_t form : 3;  /* enum flow_form */
-    uint8_t queue : 4; /* enum flow_queue */
-    uint8_t wide : 1;  /* in a slot that has room for any key */
-    bool client_is_low;
+    uint32_t hash;
+    uint16_t content_bytes; /* of a stub: behind its key */
+    uint8_t pool;           /* of a stub */
+    uint8_t form : 2;       /* enum flow_form */
+    uint8_t queue : 3;      /* enum flow_queue */
+    uint8_t client_is_low : 1;
+    uint8_t closes : 1;  /* a FIN went by: it will be a stub soon */
     struct flow_key key; /* the last: shorter for IPv4 */
 };
+
+/* Nine lines of the cache; that which every segment reads and writes of an end is one of them. */
+struct flow_live {
+    UT_hash_handle hh;
+    struct flow flow;
+    struct flow_body body;
+    struct interop interop[]; /* one, if the table was made with it */
+};
+
+static inline struct flow_live *flow_live(const struct flow *flow)
+{
+    return (struct flow_live *)((char *)flow - offsetof(struct flow_live, flow));
+}
+
+/* FLOW_WHOLE only. */
+static inline struct flow_body *flow_body(const struct flow *flow)
+{
+    return &flow_live(flow)->body;
+}
+
+/* What a stub holds. */
+static inline uint8_t *flow_content(const struct flow *flow)
+{
+    return (uint8_t *)&flow->key + flow_key_bytes(flow->key.family);
+}
+
+/* FLOW_LONE_SYN only. */
+struct flow_syn flow_lone_syn(const struct flow *flow);
 
 struct flow_table;
 
 struct flow_table_options {
     uint8_t hash_key[16];
-    bool interop;     /* bodies carry a struct interop */
+    bool interop;     /* what is live carries a struct interop */
     size_t max_bytes; /* 0: no limit. FLOW_TABLE_BYTES and the first slots are always granted */
 };
 
@@ -118,7 +153,7 @@ struct flow_table_options {
 #define FLOW_MALLOC_BYTES 16
 
 /* What a table takes at most beside its flows. */
-#define FLOW_TABLE_BYTES (96 * 1024)
+#define FLOW_TABLE_BYTES (128 * 1024)
 
 /* NULL without memory. */
 struct flow_table *flow_table_create(const struct flow_table_options *options);
@@ -131,6 +166,7 @@ void flow_table_destroy(struct flow_table *table);
 struct __attribute__((may_alias)) flow_lookup {
     unsigned hash;
     bool from_low; /* its sender is the lower endpoint */
+    bool syn;      /* also a SYN+ACK: if it finds anything, that is most likely a stub */
     bool answers;  /* a SYN+ACK: its sender may be a listener */
     union {
         unsigned listener_hash;         /* for flow_look_up() */
@@ -146,7 +182,6 @@ _Static_assert(sizeof(struct flow_lookup) <= sizeof(struct fw_lookup), "fw_looku
 /* flow_key.c: keys, and their hashes, which nobody can foretell without hash_key. */
 bool flow_is_from_low(const struct fw_segment *segment);
 void flow_key_of(const struct fw_segment *segment, struct flow_key *key);
-size_t flow_key_bytes(const struct flow_key *key);
 bool flow_key_is_of(const struct flow_key *key, const struct fw_segment *segment);
 unsigned flow_key_hash(const uint64_t hash_key[2], const struct fw_segment *segment);
 unsigned flow_listener_hash(const uint64_t hash_key[2], const struct fw_endpoint *endpoint,
@@ -163,14 +198,22 @@ enum { /* of a struct fw_listener: without the padding behind the scope */
 void flow_prepare(struct flow_table *table, const struct fw_segment *segments, size_t count,
                   struct flow_lookup *lookups);
 
-/* Finds a batch of flows, and asks for the memory that taking the segments will touch. */
+enum { FLOW_LOOKUPS_MOST = 64 };
+
+/* How often flows were added to the table, and moved in the shard of the looked up, when it was. */
+struct flow_then {
+    uint32_t adds, moves;
+};
+
+/* Finds a batch of flows, FLOW_LOOKUPS_MOST at most, and asks for the memory that taking the
+ * segments will touch. */
 void flow_look_up(const struct flow_table *table, const struct fw_segment *segments,
-                  struct flow_lookup *lookups, size_t count);
+                  struct flow_lookup *lookups, struct flow_then *then, size_t count);
 
 /* uthash's hash value of a segment's key, for find and add. */
 unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segment);
 
-/* An entry, then what hangs on it: the entry should be there by then. */
+/* A flow without its content, then that: the flow should be there by then. */
 void flow_prefetch(const struct flow *flow);
 void flow_prefetch_content(const struct flow *flow);
 
@@ -180,10 +223,10 @@ void flow_prefetch_removal(const struct flow_table *table, const struct flow *fl
 struct flow *flow_find(const struct flow_table *table, const struct fw_segment *segment,
                        unsigned hash);
 
-/* How often a flow was added, removed: what flow_find() said still stands if a found flow was not
- * removed since, and a missing one not added. */
-uint64_t flow_adds(const struct flow_table *table);
-uint64_t flow_removes(const struct flow_table *table);
+/* Whether what a look-up of a batch found, a flow or none, still stands. A flow that changes its
+ * form moves. */
+bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup,
+                 const struct flow_then *then, const struct fw_segment *segment);
 
 /* The most that ever shared a bucket. */
 unsigned flow_bucket_peak(const struct flow_table *table);
@@ -197,32 +240,38 @@ struct flow *flow_add(struct flow_table *table, const struct fw_segment *segment
 struct flow *flow_add_syn(struct flow_table *table, const struct fw_segment *segment, unsigned hash,
                           fw_time now, const struct flow_syn *syn);
 
-/* Why flow_add(), flow_add_syn() or flow_expand() could not. Short of an entry or a body, there is
- * one again if others go. */
-enum flow_refusal { FLOW_NO_MEMORY, FLOW_NO_ENTRY, FLOW_NO_BODY };
+/* Why flow_add(), flow_add_syn() or flow_expand() could not. Short of room for what is live, or for
+ * a stub, there is some again if others of that kind go. */
+enum flow_refusal { FLOW_NO_MEMORY, FLOW_NO_LIVE, FLOW_NO_STUB };
 enum flow_refusal flow_refused(const struct flow_table *table);
 
 void flow_remove(struct flow_table *table, struct flow *flow);
 
-/* To end them all, quicker: each is forgotten, empty but still in its place, then the table cleared
- * of flows; also of those that were not forgotten. */
+/* To end them all, quicker: first what only look-ups need is given back, after which nothing is
+ * looked up. Each is forgotten, empty but still in its place, then the table cleared of flows; also
+ * of those that were not forgotten. */
+void flow_end_lookups(struct flow_table *table);
 void flow_forget(struct flow_table *table, struct flow *flow);
 void flow_clear(struct flow_table *table);
 
-/* Gives a flow the body that it lacks: what was packed, or one that is yet to be filled by what was
- * the lone SYN, copied to *syn. Returns 0 or -ENOMEM. */
-int flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn);
+/* Makes a stub live: with the body that was packed, or one that is yet to be filled by what was the
+ * lone SYN, copied to *syn. Returns its new place, NULL without memory. */
+struct flow *flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn);
 
-/* Keeps the body packed; without memory it stays. */
-void flow_fold(struct flow_table *table, struct flow *flow);
+/* Makes what is live a stub, packed, and returns its new place; without memory it stays. */
+struct flow *flow_fold(struct flow_table *table, struct flow *flow);
+
+/* To work on a copy of a flow, with a body of its own. */
+void flow_copy(struct flow_live *to, const struct flow *from);
 
 uint64_t flow_id(const struct flow *flow);
 
 /* Puts a flow at the end of a queue. */
 void flow_enqueue(struct flow_table *table, struct flow *flow, enum flow_queue queue, fw_time now);
 struct flow *flow_oldest(const struct flow_table *table, enum flow_queue queue);
-/* Whether any flow of a queue has a body. */
-bool flow_has_whole(const struct flow_table *table, enum flow_queue queue);
+/* How many of a queue are live; are stubs. */
+size_t flow_live_count(const struct flow_table *table, enum flow_queue queue);
+size_t flow_stub_count(const struct flow_table *table, enum flow_queue queue);
 
 /* Lends a flow's endpoints. */
 void flow_identity(const struct flow *flow, struct fw_identity *identity);

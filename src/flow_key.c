@@ -80,11 +80,6 @@ void flow_key_of(const struct fw_segment *segment, struct flow_key *key)
         make_ipv6(segment, key);
 }
 
-size_t flow_key_bytes(const struct flow_key *key)
-{
-    return key->family == FW_IPV4 ? FLOW_KEY_BYTES_IPV4 : FLOW_KEY_BYTES_IPV6;
-}
-
 static inline bool is_of_scope(const struct flow_key *key, const struct fw_segment *segment)
 {
     return ((uint32_t)(key->vlan ^ segment->scope.vlan) |
@@ -163,6 +158,7 @@ void flow_hash_all(const uint64_t hash_key[2], const struct fw_segment *segments
         struct flow_lookup *lookup = &lookups[i];
         lookup->from_low = flow_is_from_low(segment);
         lookup->hash = hash_of(hash_key, segment);
+        lookup->syn = (segment->flags & FW_SYN) != 0;
         lookup->answers = (segment->flags & (FW_SYN | FW_ACK)) == (FW_SYN | FW_ACK);
         if (lookup->answers)
             lookup->listener_hash = flow_listener_hash(hash_key, &segment->from, &segment->scope);

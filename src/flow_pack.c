@@ -4,10 +4,11 @@
  * Most fields of a body follow from others, or nearly: the peer's RCV.NXT from one's own SND.NXT,
  * one time from another. So each is written as its difference from what is expected of it, given
  * who closed first. Of the 32-bit words of the image that this gives only those are there in which
- * it differs from the usual one of a connection closed by that end: a bit for each word and one for
- * who closed, then a byte for every four of those words with their lengths (2 bits each), then
- * their bytes. Before all that there is what can be had without unpacking: the id, and what it came
- * to.
+ * it differs from the usual one of a connection closed by that end: a bit for each word, of whose
+ * bytes only those are there that have one (a bit each in the two bytes before them, beside one for
+ * who closed, and one for times in microseconds), then a byte for every four of those words with
+ * their lengths (2 bits each), then their bytes. Before all that there is what can be had without
+ * unpacking: the id, and what it came to.
  */
 #include "flow.h"
 
@@ -20,11 +21,13 @@ enum {
     IMAGE_START = offsetof(struct flow_body, first_frame), /* before it: what is not packed */
     IMAGE_WORDS = (sizeof(struct flow_body) - IMAGE_START) / 4,
     MASKS = (IMAGE_WORDS + 63) / 64,
-    ID_BYTES = 6,
+    MASK_BYTES = (IMAGE_WORDS + 7) / 8,
+    ID_BYTES = FLOW_PACKED_ID_BITS / 8,
     HEAD_BYTES = ID_BYTES + sizeof(struct tcp_ending),
 };
-_Static_assert(IMAGE_WORDS < 64 * MASKS, "no bit is left for who closed first");
-_Static_assert(FLOW_PACKED_MOST == HEAD_BYTES + 8 * MASKS + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
+_Static_assert(MASK_BYTES <= 14, "no bits are left for who closed first, and for microseconds");
+_Static_assert(FLOW_PACKED_MOST ==
+                   HEAD_BYTES + 2 + MASK_BYTES + (IMAGE_WORDS + 3) / 4 + 4 * IMAGE_WORDS,
                "FLOW_PACKED_MOST is not the most");
 
 static enum fw_side first_to_close(const struct flow_body *b)
@@ -32,11 +35,21 @@ static enum fw_side first_to_close(const struct flow_body *b)
     return b->tcp.closed_by == FW_CLOSED_BY_SERVER ? FW_SERVER : FW_CLIENT;
 }
 
-/* What is expected of a field, given those of `b` that come before it here or are not here, and
- * `closer`. The other end's FIN is the last that it sends. */
+/* What is expected of a field, given those of `b` that come before it here or are not here,
+ * `closer`, and `queued`. The other end's FIN is the last that it sends. */
+#define EXPECTED_TIMES(X)                                                                          \
+    X(tcp.last_time, queued)                                                                       \
+    X(tcp.first_time, b->tcp.last_time)                                                            \
+    X(tcp.syn_time, b->tcp.first_time)                                                             \
+    X(tcp.first_syn_time, b->tcp.syn_time)                                                         \
+    X(tcp.synack_time, b->tcp.syn_time)                                                            \
+    X(tcp.established_time, b->tcp.synack_time)                                                    \
+    X(tcp.end[0].last_time, b->tcp.last_time)                                                      \
+    X(tcp.end[0].since, b->tcp.last_time)                                                          \
+    X(tcp.end[1].last_time, b->tcp.last_time)                                                      \
+    X(tcp.end[1].since, b->tcp.last_time)
+
 #define EXPECTED_OF_END(X, i, peer)                                                                \
-    X(tcp.end[i].last_time, b->tcp.last_time)                                                      \
-    X(tcp.end[i].since, b->tcp.last_time)                                                          \
     X(tcp.end[i].rcv, b->tcp.end[peer].nxt)                                                        \
     X(tcp.end[i].last_seq, b->tcp.end[i].nxt - (closer != (i)))                                    \
     X(tcp.end[i].last_ack, b->tcp.end[i].rcv)                                                      \
@@ -47,13 +60,11 @@ static enum fw_side first_to_close(const struct flow_body *b)
 
 #define EXPECTED(X)                                                                                \
     X(last_frame, b->first_frame)                                                                  \
-    X(tcp.last_time, b->tcp.first_time)                                                            \
-    X(tcp.syn_time, b->tcp.first_time)                                                             \
-    X(tcp.first_syn_time, b->tcp.syn_time)                                                         \
-    X(tcp.synack_time, b->tcp.syn_time)                                                            \
-    X(tcp.established_time, b->tcp.synack_time)                                                    \
     EXPECTED_OF_END(X, 0, 1)                                                                       \
     EXPECTED_OF_END(X, 1, 0)
+
+/* Most captures tell microseconds. */
+enum { NS_IN_US = 1000 };
 
 /* Small differences of either sign become small numbers. */
 static uint64_t fold(uint64_t difference, size_t bytes)
@@ -121,26 +132,48 @@ static const struct flow_body usual[] = { /* by first_to_close() */
     },
 };
 
-static void relate(const struct flow_body *b, enum fw_side closer, struct flow_body *image)
+/* Returns whether times are in microseconds. */
+static bool relate(const struct flow_body *b, enum fw_side closer, fw_time queued,
+                   struct flow_body *image)
 {
+    bool in_us = true;
     *image = *b;
 #define RELATE(field, expected)                                                                    \
     image->field = (__typeof__(image->field))fold((uint64_t)b->field - (uint64_t)(expected),       \
                                                   sizeof(b->field));
+#define IS_IN_US(field, expected)                                                                  \
+    in_us &= (int64_t)((uint64_t)b->field - (uint64_t)(expected)) % NS_IN_US == 0;
+#define RELATE_IN_US(field, expected)                                                              \
+    image->field = (fw_time)fold(                                                                  \
+        (uint64_t)((int64_t)((uint64_t)b->field - (uint64_t)(expected)) / NS_IN_US), 8);
     EXPECTED(RELATE)
+    EXPECTED_TIMES(IS_IN_US)
+    if (in_us) {
+        EXPECTED_TIMES(RELATE_IN_US)
+    } else {
+        EXPECTED_TIMES(RELATE)
+    }
 #undef RELATE
+#undef IS_IN_US
+#undef RELATE_IN_US
     relate_acks(&image->tcp.end[FW_CLIENT], b->tcp.end[FW_CLIENT].last_ack);
     relate_acks(&image->tcp.end[FW_SERVER], b->tcp.end[FW_SERVER].last_ack);
     if (!b->tcp.in_doubt) /* what is left of an earlier one */
         memset(&image->tcp.doubt, 0, sizeof(image->tcp.doubt));
+    return in_us;
 }
 
-static void restore(struct flow_body *b, enum fw_side closer)
+static void restore(struct flow_body *b, enum fw_side closer, fw_time queued, bool in_us)
 {
+    const uint64_t unit = in_us ? NS_IN_US : 1;
 #define RESTORE(field, expected)                                                                   \
     b->field = (__typeof__(b->field))(unfold((uint64_t)b->field) + (uint64_t)(expected));
+#define RESTORE_TIME(field, expected)                                                              \
+    b->field = (fw_time)(unfold((uint64_t)b->field) * unit + (uint64_t)(expected));
+    EXPECTED_TIMES(RESTORE_TIME)
     EXPECTED(RESTORE)
 #undef RESTORE
+#undef RESTORE_TIME
     restore_acks(&b->tcp.end[FW_CLIENT]);
     restore_acks(&b->tcp.end[FW_SERVER]);
 }
@@ -185,16 +218,42 @@ static size_t lengths_bytes(const uint64_t masks[MASKS])
     return ((size_t)count + 3) / 4;
 }
 
-size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
+/* Returns what is behind them. */
+static uint8_t *store_masks(uint8_t *at, const uint64_t masks[MASKS], unsigned there)
+{
+    uint8_t *byte = at + 2;
+    for (size_t i = 0; i < MASK_BYTES; i++) {
+        *byte = (uint8_t)(masks[i / 8] >> 8 * (i % 8)); /* the next goes over a zero */
+        there |= (unsigned)(*byte != 0) << i;
+        byte += *byte != 0;
+    }
+    at[0] = (uint8_t)there;
+    at[1] = (uint8_t)(there >> 8);
+    return byte;
+}
+
+static const uint8_t *load_masks(const uint8_t *at, uint64_t masks[MASKS], unsigned *bits)
+{
+    const unsigned there = *bits = at[0] | (unsigned)at[1] << 8;
+    memset(masks, 0, MASKS * sizeof(*masks));
+    at += 2;
+    for (size_t i = 0; i < MASK_BYTES; i++)
+        if (there >> i & 1)
+            masks[i / 8] |= (uint64_t)*at++ << 8 * (i % 8);
+    return at;
+}
+
+size_t flow_pack(const struct flow_body *body, fw_time queued, uint8_t to[FLOW_PACKED_MOST])
 {
     struct flow_body image;
     uint32_t words[IMAGE_WORDS];
     uint64_t masks[MASKS], lengths = 0;
     const enum fw_side closer = first_to_close(body);
-    relate(body, closer, &image);
+    const bool in_us = relate(body, closer, queued, &image);
     find_unusual(&image, closer, words, masks);
 
-    uint8_t *lengths_at = to + HEAD_BYTES + sizeof(masks);
+    uint8_t *lengths_at =
+        store_masks(to + HEAD_BYTES, masks, (unsigned)closer << 15 | (unsigned)in_us << 14);
     uint8_t *at = lengths_at + lengths_bytes(masks);
     unsigned bit = 0;
     for (size_t i = 0; i < MASKS; i++) {
@@ -216,11 +275,9 @@ size_t flow_pack(const struct flow_body *body, uint8_t to[FLOW_PACKED_MOST])
     for (unsigned done = 0; done < bit; done += 8)
         *lengths_at++ = (uint8_t)(lengths >> done);
     const uint64_t id = htole64(body->id);
-    masks[MASKS - 1] |= (uint64_t)closer << 63;
     const struct tcp_ending ending = tcp_sum_up(&body->tcp);
     memcpy(to, &id, ID_BYTES);
     memcpy(to + ID_BYTES, &ending, sizeof(ending));
-    memcpy(to + HEAD_BYTES, masks, sizeof(masks));
     return (size_t)(at - to);
 }
 
@@ -238,17 +295,16 @@ struct tcp_ending flow_packed_ending(const uint8_t *packed)
     return ending;
 }
 
-void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
+void flow_unpack(const uint8_t *from, size_t bytes, fw_time queued, struct flow_body *body)
 {
     uint8_t padded[FLOW_PACKED_MOST + 3]; /* words are read whole */
     uint64_t masks[MASKS];
     memcpy(padded, from, bytes);
-    memcpy(masks, padded + HEAD_BYTES, sizeof(masks));
-    const enum fw_side closer = (enum fw_side)(masks[MASKS - 1] >> 63);
-    masks[MASKS - 1] &= ~(UINT64_C(1) << 63);
+    unsigned bits;
+    const uint8_t *lengths_at = load_masks(padded + HEAD_BYTES, masks, &bits);
+    const enum fw_side closer = (enum fw_side)(bits >> 15);
     uint8_t *const image = (uint8_t *)body + IMAGE_START;
     memcpy(image, (const uint8_t *)&usual[closer] + IMAGE_START, 4 * IMAGE_WORDS);
-    const uint8_t *lengths_at = padded + HEAD_BYTES + sizeof(masks);
     const uint8_t *at = lengths_at + lengths_bytes(masks);
     uint32_t lengths = 0;
     unsigned left = 0;
@@ -270,6 +326,6 @@ void flow_unpack(const uint8_t *from, size_t bytes, struct flow_body *body)
             at += 1 + more_bytes;
         }
     }
-    restore(body, closer);
+    restore(body, closer, queued, bits >> 14 & 1);
     body->id = flow_packed_id(from);
 }

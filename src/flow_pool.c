@@ -9,7 +9,7 @@
 enum {
     PAGE_BYTES = 4096,
     CHUNK_BYTES = 64 * 1024,
-    HEAP_BYTES = 4 * 1024 * 1024, /* come from the heap: small runs are quicker so */
+    HEAP_BYTES = 512 * 1024, /* come from the heap: small runs are quicker so */
 };
 
 void *huge_alloc(size_t bytes)
@@ -117,10 +117,15 @@ static bool add_region(struct arena *arena)
     return true;
 }
 
-void arena_clear(struct arena *arena)
+void arena_drop_ahead(struct arena *arena)
 {
     atomic_store(&arena->ahead_asked, false);
     huge_free(atomic_exchange(&arena->ahead, NULL), HUGE_BYTES);
+}
+
+void arena_clear(struct arena *arena)
+{
+    arena_drop_ahead(arena);
     while (arena->regions) {
         struct region *region = arena->regions;
         arena->regions = region->next;
@@ -195,10 +200,9 @@ static void free_chunk(struct chunk *chunk)
 
 static bool pool_grow(struct pool *pool)
 {
-    const bool first = !pool->chunks; /* is always granted */
     const struct chunk whole = { .bytes = pool->chunk_bytes };
     const size_t most_bytes = bytes_with_beside(pool, &whole);
-    if (!budget_take(pool->budget, most_bytes, first))
+    if (!budget_take(pool->budget, most_bytes, pool->granted && !pool->chunks))
         return false;
     struct chunk *chunk = alloc_chunk(pool->arena, pool->chunk_bytes);
     if (!chunk) {
@@ -214,17 +218,22 @@ static bool pool_grow(struct pool *pool)
     return true;
 }
 
+/* The next is asked for. */
 void *pool_take(struct pool *pool)
 {
     void *slot = pool->free;
     if (slot) {
         memcpy(&pool->free, slot, sizeof(pool->free));
+        __builtin_prefetch(pool->free, 1);
         return slot;
     }
     if (pool->fresh == pool->fresh_end && !pool_grow(pool))
         return NULL;
     slot = pool->fresh;
     pool->fresh += pool->slot_bytes;
+    __builtin_prefetch(pool->fresh, 1);
+    __builtin_prefetch(pool->fresh + 64, 1);
+    __builtin_prefetch(pool->fresh + 128, 1);
     return slot;
 }
 

@@ -48,6 +48,9 @@ void arena_init(struct arena *arena, struct budget *budget);
  * arena_clear(). */
 void arena_touch_ahead(struct arena *arena);
 
+/* Frees what was made ready. Not beside arena_touch_ahead(). */
+void arena_drop_ahead(struct arena *arena);
+
 /* Frees all regions. */
 void arena_clear(struct arena *arena);
 
@@ -59,19 +62,26 @@ struct pool {
     size_t chunk_bytes;
     struct budget *budget;
     struct arena *arena;
+    bool granted; /* its first chunk, whatever the budget */
     void *free;
     char *fresh, *fresh_end; /* slots of the newest chunk that were never taken */
     struct chunk *chunks;    /* newest first */
     size_t bytes;            /* of all chunks */
 };
 
-/* `budget` is part of the arena's. */
+/* `budget` is part of the arena's, or the same. */
 void pool_init(struct pool *pool, struct arena *arena, struct budget *budget, size_t slot_bytes,
                size_t beside_bytes);
 
-/* A slot, not zeroed; its first chunk is always granted. NULL: no memory, or not within the budget.
- */
+/* A slot, not zeroed. NULL: no memory, or not within the budget. */
 void *pool_take(struct pool *pool);
+
+/* Whether it has one without growing. */
+static inline bool pool_has_slot(const struct pool *pool)
+{
+    return pool->free || pool->fresh < pool->fresh_end;
+}
+
 void pool_give(struct pool *pool, void *slot);
 
 /* Calls `visit` for every slot that was ever taken. */

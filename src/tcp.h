@@ -262,7 +262,7 @@ bool tcp_acks_attempt(const struct fw_segment *segment, uint32_t iss, uint32_t n
 /* What it came to: of the record, what counts. */
 struct tcp_ending {
     uint8_t client_state : 4, server_state : 4; /* enum fw_state */
-    uint8_t open, end;                          /* enums fw_open, fw_end */
+    uint8_t open : 4, end : 4;                  /* enums fw_open, fw_end */
     bool finned : 1, one_sided : 1, lossy : 1;
 };
 struct tcp_ending tcp_sum_up(const struct tcp_connection *connection);

@@ -145,29 +145,31 @@ static void replay(const struct fw_tracker *tracker, const struct flow *flow,
         tcp_timeout(&body->tcp, TCP_TIMER_SYN, flow->queued, &result);
 }
 
-/* Before more than its SYN becomes known. Returns 0 or -ENOMEM. */
-static int expand(struct fw_tracker *tracker, struct flow *flow)
+/* Before more becomes known of a stub. NULL: no memory. */
+static struct flow *expand(struct fw_tracker *tracker, struct flow *flow)
 {
     struct flow_syn syn;
+    struct flow *whole;
     const bool lone = flow->form == FLOW_LONE_SYN;
-    while (flow_expand(tracker->flows, flow, &syn) < 0)
+    while (!(whole = flow_expand(tracker->flows, flow, &syn)))
         if (!make_room(tracker, flow))
-            return -ENOMEM;
+            return NULL;
     if (lone)
-        replay(tracker, flow, &syn, flow->body);
-    return 0;
+        replay(tracker, whole, &syn, flow_body(whole));
+    return whole;
 }
 
-static inline int make_whole(struct fw_tracker *tracker, struct flow *flow)
+static inline struct flow *make_whole(struct fw_tracker *tracker, struct flow *flow)
 {
-    return flow->form == FLOW_WHOLE ? 0 : expand(tracker, flow);
+    return flow->form == FLOW_WHOLE ? flow : expand(tracker, flow);
 }
 
-/* What is closed is packed: it stays for minutes, and little comes for it. */
+/* What is closed becomes a stub: it stays for minutes, and little comes for it. */
 static void fold_closed(struct fw_tracker *tracker, struct flow *flow)
 {
     const bool closed = flow->queue == FLOW_TIME_WAIT || flow->queue == FLOW_CLOSED;
-    if (closed && !flow->body->held && !flow->body->interop && flow->body->id < UINT64_C(1) << 48)
+    if (closed && !flow_body(flow)->held && !tracker->options.interop &&
+        flow_body(flow)->id >> FLOW_PACKED_ID_BITS == 0)
         flow_fold(tracker->flows, flow);
 }
 
@@ -176,13 +178,14 @@ static const struct flow_body *look_at(const struct fw_tracker *tracker, const s
                                        struct flow_body *scratch)
 {
     if (flow->form == FLOW_WHOLE)
-        return flow->body;
+        return flow_body(flow);
     scratch->held = NULL;
-    scratch->interop = NULL;
-    if (flow->form == FLOW_PACKED)
-        flow_unpack(flow->packed, flow->packed_bytes, scratch);
-    else
-        replay(tracker, flow, flow->syn, scratch);
+    if (flow->form == FLOW_PACKED) {
+        flow_unpack(flow_content(flow), flow->content_bytes, flow->queued, scratch);
+    } else {
+        const struct flow_syn syn = flow_lone_syn(flow);
+        replay(tracker, flow, &syn, scratch);
+    }
     return scratch;
 }
 
@@ -212,8 +215,8 @@ static void describe(const struct fw_tracker *tracker, const struct flow *flow,
     record->last_frame = body->last_frame;
     record->timer_due = timer_due(tracker, flow);
     record->completeness = -1;
-    if (body->interop)
-        interop_fill(body->interop, record);
+    if (tracker->options.interop)
+        interop_fill(flow_live(flow)->interop, record);
 }
 
 void fw_step_connection(const struct fw_step *step, struct fw_connection *connection)
@@ -229,8 +232,8 @@ static void call_hooks(struct fw_tracker *tracker, struct flow *flow,
 {
     struct fw_identity identity;
     flow_identity(flow, &identity);
-    const struct tcp_end *client = &flow->body->tcp.end[FW_CLIENT];
-    const struct tcp_end *server = &flow->body->tcp.end[FW_SERVER];
+    const struct tcp_end *client = &flow_body(flow)->tcp.end[FW_CLIENT];
+    const struct tcp_end *server = &flow_body(flow)->tcp.end[FW_SERVER];
     const struct emission emission = { tracker, flow };
     const struct fw_step step = {
         .identity = &identity,
@@ -319,7 +322,7 @@ static void enqueue(struct fw_tracker *tracker, struct flow *flow, enum flow_que
 
 static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct flow *flow)
 {
-    switch (tcp_timer(&flow->body->tcp)) {
+    switch (tcp_timer(&flow_body(flow)->tcp)) {
     case TCP_TIMER_SYN:
         return FLOW_SYN;
     case TCP_TIMER_TIME_WAIT:
@@ -327,7 +330,7 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
     case TCP_TIMER_FIN_WAIT_2:
         return tracker->options.fin_wait_2_ns > 0 ? FLOW_FIN_WAIT_2 : FLOW_OPEN;
     case TCP_TIMER_CLOSED:
-        return flow->body->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
+        return flow_body(flow)->tcp.end_kind == FW_END_TIMER ? FLOW_UNANSWERED : FLOW_CLOSED;
     case TCP_TIMER_DOUBT:
         return FLOW_DOUBT;
     case TCP_TIMER_NONE:
@@ -341,7 +344,8 @@ static enum flow_queue queue_of(const struct fw_tracker *tracker, const struct f
 static inline void requeue(struct fw_tracker *tracker, struct flow *flow,
                            const struct tcp_result *result)
 {
-    const bool stays = flow->queue == FLOW_OPEN && result->count == 0 && !flow->body->tcp.in_doubt;
+    const bool stays =
+        flow->queue == FLOW_OPEN && result->count == 0 && !flow_body(flow)->tcp.in_doubt;
     if (stays)
         return;
     const enum flow_queue queue = queue_of(tracker, flow);
@@ -358,15 +362,15 @@ static enum fw_side held_side(const struct flow *flow);
 /* The held SYN began nothing: it is counted where it went by. */
 static void drop_held(struct fw_tracker *tracker, struct flow *flow)
 {
-    struct held *held = flow->body->held;
+    struct held *held = flow_body(flow)->held;
     if (!held)
         return;
     for (size_t i = 0; i < held->count; i++)
-        tcp_count_held(&flow->body->tcp, held_side(flow), &held->syns[i]);
+        tcp_count_held(&flow_body(flow)->tcp, held_side(flow), &held->syns[i]);
     if (held->id == tracker->next_id)
         tracker->next_id--;
     free(held);
-    flow->body->held = NULL;
+    flow_body(flow)->held = NULL;
     tracker->held_count--;
 }
 
@@ -374,7 +378,7 @@ static void drop_held(struct fw_tracker *tracker, struct flow *flow)
 static enum fw_end end_of(const struct flow *flow, enum fw_end known, enum fw_end reason)
 {
     if (reason == FW_END_REUSED && flow->form == FLOW_WHOLE &&
-        flow->body->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow->body->tcp))
+        flow_body(flow)->tcp.end_kind == FW_END_OPEN && !tcp_is_over(&flow_body(flow)->tcp))
         return FW_END_REUSED;
     return known == FW_END_OPEN ? reason : known;
 }
@@ -392,9 +396,9 @@ static struct tcp_ending sum_up(const struct flow *flow)
 {
     const bool unanswered = flow->queue == FLOW_UNANSWERED;
     if (flow->form == FLOW_WHOLE)
-        return tcp_sum_up(&flow->body->tcp);
+        return tcp_sum_up(&flow_body(flow)->tcp);
     if (flow->form == FLOW_PACKED)
-        return flow_packed_ending(flow->packed);
+        return flow_packed_ending(flow_content(flow));
     return (struct tcp_ending){
         .client_state = unanswered ? FW_CLOSED : FW_SYN_SENT,
         .open = FW_OPEN_NO_ANSWER,
@@ -449,7 +453,7 @@ static bool conclude(struct fw_tracker *tracker, struct flow *flow, enum fw_end 
 {
     if (flow->form == FLOW_WHOLE) {
         settle_doubt(tracker, flow);
-        const struct held *held = flow->body->held;
+        const struct held *held = flow_body(flow)->held;
         if (held && !held->suspect && !held->disowned && end != FW_END_REUSED) {
             promote_held(tracker, flow, end);
             return false;
@@ -477,7 +481,7 @@ static const enum tcp_timer timer_of[FLOW_QUEUE_COUNT] = {
 static void tell_doubted(struct fw_tracker *tracker, struct flow *flow,
                          const struct tcp_result *result)
 {
-    const struct tcp_doubt *doubt = &flow->body->tcp.doubt;
+    const struct tcp_doubt *doubt = &flow_body(flow)->tcp.doubt;
     struct fw_identity identity;
     flow_identity(flow, &identity);
     const bool client = doubt->from == FW_CLIENT;
@@ -498,43 +502,32 @@ static void tell_doubted(struct fw_tracker *tracker, struct flow *flow,
 /* No more will come that could say that an end in doubt lives. */
 static void settle_doubt(struct fw_tracker *tracker, struct flow *flow)
 {
-    if (!flow->body->tcp.in_doubt)
+    if (!flow_body(flow)->tcp.in_doubt)
         return;
     struct tcp_result result;
-    tcp_timeout(&flow->body->tcp, TCP_TIMER_DOUBT, flow->body->tcp.doubt.time, &result);
+    tcp_timeout(&flow_body(flow)->tcp, TCP_TIMER_DOUBT, flow_body(flow)->tcp.doubt.time, &result);
     enqueue(tracker, flow, queue_of(tracker, flow), tracker->now);
     tell_doubted(tracker, flow, &result);
-}
-
-/* Tells what happened to a flow that is a lone SYN: for as long as that takes it has a body. */
-static void tell_lone_syn(struct fw_tracker *tracker, struct flow *flow, struct flow_body *body,
-                          const struct fw_segment *segment, const struct tcp_result *result,
-                          fw_time time)
-{
-    struct flow_syn *syn = flow->syn;
-    flow->body = body;
-    flow->form = FLOW_WHOLE;
-    tell_step(tracker, flow, segment, FW_CLIENT, result, time);
-    flow->syn = syn;
-    flow->form = FLOW_LONE_SYN;
 }
 
 /* The attempt that a lone SYN began is given up. */
 static void expire_lone_syn(struct fw_tracker *tracker, struct flow *flow, fw_time when)
 {
-    struct flow_body body = { 0 };
+    const struct flow_syn syn = flow_lone_syn(flow);
+    struct flow_live live = { 0 };
     struct tcp_result result;
-    replay(tracker, flow, flow->syn, &body);
-    tcp_timeout(&body.tcp, TCP_TIMER_SYN, when, &result);
+    replay(tracker, flow, &syn, &live.body);
+    tcp_timeout(&live.body.tcp, TCP_TIMER_SYN, when, &result);
     enqueue(tracker, flow, FLOW_UNANSWERED, when);
-    tell_lone_syn(tracker, flow, &body, NULL, &result, when);
+    flow_copy(&live, flow);
+    tell_step(tracker, &live.flow, NULL, FW_CLIENT, &result, when);
 }
 
 /* What an attempt that is held beside a flow becomes when that is over. */
 static void release_held(struct fw_tracker *tracker, struct flow *flow)
 {
-    const struct held *held = flow->body->held;
-    if (!held || !tcp_is_over(&flow->body->tcp))
+    const struct held *held = flow_body(flow)->held;
+    if (!held || !tcp_is_over(&flow_body(flow)->tcp))
         return;
     if (held->suspect || held->disowned)
         drop_held(tracker, flow);
@@ -549,11 +542,11 @@ static void expire_whole(struct fw_tracker *tracker, struct flow *flow, fw_time 
     if (queue == FLOW_DOUBT) {
         settle_doubt(tracker, flow);
     } else {
-        tcp_timeout(&flow->body->tcp, timer_of[queue], when, &result);
+        tcp_timeout(&flow_body(flow)->tcp, timer_of[queue], when, &result);
         enqueue(tracker, flow, queue_of(tracker, flow), when);
         tell_step(tracker, flow, NULL, FW_CLIENT, &result, when);
     }
-    if (flow->body->held)
+    if (flow_body(flow)->held)
         release_held(tracker, flow);
     else
         fold_closed(tracker, flow);
@@ -568,10 +561,11 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     }
     const fw_time now = tracker->now;
     tracker->now = when;
+    struct flow *whole;
     if (flow->form == FLOW_LONE_SYN)
         expire_lone_syn(tracker, flow, when);
-    else if (make_whole(tracker, flow) == 0)
-        expire_whole(tracker, flow, when);
+    else if ((whole = make_whole(tracker, flow)))
+        expire_whole(tracker, whole, when);
     else /* no memory */
         end_flow(tracker, flow, FW_END_EVICTED);
     tracker->now = now;
@@ -581,8 +575,8 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
 static fw_time base_of(const struct flow *flow)
 {
     const bool idle = flow->queue == FLOW_OPEN || flow->queue == FLOW_UNANSWERED;
-    return idle && flow->form == FLOW_WHOLE && flow->body->tcp.last_time > flow->queued
-               ? flow->body->tcp.last_time
+    return idle && flow->form == FLOW_WHOLE && flow_body(flow)->tcp.last_time > flow->queued
+               ? flow_body(flow)->tcp.last_time
                : flow->queued;
 }
 
@@ -648,10 +642,19 @@ static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue
     return flow;
 }
 
+/* What is needed of those that go; ROOM_ANY: only that there be one less. */
+enum room { ROOM_ANY, ROOM_FOR_LIVE, ROOM_FOR_STUB };
+
+static bool has_room_for(const struct fw_tracker *tracker, enum flow_queue queue, enum room room)
+{
+    return room == ROOM_ANY || (room == ROOM_FOR_LIVE ? flow_live_count(tracker->flows, queue)
+                                                      : flow_stub_count(tracker->flows, queue)) > 0;
+}
+
 /* Closed first, then half-open oldest first, then idle (states.md 35: evicted is not closed).
- * `spare` stays. `body`: one is needed, so that nothing goes of a kind of which none has one; of
- * the others the oldest do, until one does. False: there is none to go. */
-static bool evict_one(struct fw_tracker *tracker, bool body, const struct flow *spare)
+ * `spare` stays. Nothing goes of a kind of which none makes the room that is needed; of the others
+ * the oldest do, until one does. False: there is none to go. */
+static bool evict_one(struct fw_tracker *tracker, enum room room, const struct flow *spare)
 {
     static const struct {
         enum flow_queue queue;
@@ -666,7 +669,7 @@ static bool evict_one(struct fw_tracker *tracker, bool body, const struct flow *
         { FLOW_OPEN, offsetof(struct fw_tracker_counts, evicted_idle) },
     };
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        if (body && !flow_has_whole(tracker->flows, order[i].queue))
+        if (!has_room_for(tracker, order[i].queue, room))
             continue;
         struct flow *flow = next_to_go(tracker, order[i].queue);
         if (flow && flow == spare)
@@ -691,10 +694,10 @@ static bool make_room(struct fw_tracker *tracker, const struct flow *spare)
     if (tracker->finishing)
         return false;
     switch (flow_refused(tracker->flows)) {
-    case FLOW_NO_ENTRY:
-        return evict_one(tracker, false, spare);
-    case FLOW_NO_BODY:
-        return evict_one(tracker, true, spare);
+    case FLOW_NO_LIVE:
+        return evict_one(tracker, ROOM_FOR_LIVE, spare);
+    case FLOW_NO_STUB:
+        return evict_one(tracker, ROOM_FOR_STUB, spare);
     case FLOW_NO_MEMORY:
         break;
     }
@@ -732,10 +735,11 @@ static int take_into(struct fw_tracker *tracker, struct flow *flow, enum fw_side
                      const struct fw_segment *segment, struct flow_listener *listener)
 {
     struct tcp_result result;
-    flow->body->last_frame = segment->frame;
-    tcp_step(&flow->body->tcp, from, segment, &result);
-    if (flow->body->interop)
-        interop_step(flow->body->interop, from == FW_CLIENT, segment);
+    flow_body(flow)->last_frame = segment->frame;
+    flow->closes |= (segment->flags & FW_FIN) != 0;
+    tcp_step(&flow_body(flow)->tcp, from, segment, &result);
+    if (tracker->options.interop)
+        interop_step(flow_live(flow)->interop, from == FW_CLIENT, segment);
     requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return note_listener(tracker, flow, &result, from == FW_SERVER ? listener : NULL);
@@ -746,7 +750,7 @@ static void keep_to_the_most(struct fw_tracker *tracker)
 {
     if (!tracker->finishing && tracker->options.max_connections > 0 &&
         flow_count(tracker->flows) >= tracker->options.max_connections)
-        evict_one(tracker, false, NULL);
+        evict_one(tracker, ROOM_ANY, NULL);
 }
 
 static void count_connection(struct fw_tracker *tracker)
@@ -768,37 +772,41 @@ static struct flow *start_flow(struct fw_tracker *tracker, const struct fw_segme
     enum fw_dir_by dir_by;
     const bool from_client = tcp_first_role(segment, &dir_by) == FW_CLIENT;
     flow->client_is_low = flow_is_from_low(segment) == from_client;
-    flow->body->id = id ? id : ++tracker->next_id;
-    flow->body->first_frame = segment->frame;
-    tcp_init(&flow->body->tcp, segment);
+    flow_body(flow)->id = id ? id : ++tracker->next_id;
+    flow_body(flow)->first_frame = segment->frame;
+    tcp_init(&flow_body(flow)->tcp, segment);
     count_connection(tracker);
     return flow;
 }
 
 /* What the lone SYN of a flow did. */
-static void step_lone_syn(struct fw_tracker *tracker, struct flow *flow,
+static void step_lone_syn(struct fw_tracker *tracker, const struct flow *flow,
                           const struct fw_segment *segment)
 {
-    struct flow_body body = { .id = flow->syn->id,
-                              .first_frame = segment->frame,
-                              .last_frame = segment->frame };
+    struct flow_live live = {
+        .body = { .id = flow_id(flow), .first_frame = segment->frame, .last_frame = segment->frame }
+    };
     struct tcp_result result;
-    tcp_init(&body.tcp, segment);
-    tcp_step(&body.tcp, FW_CLIENT, segment, &result);
-    tell_lone_syn(tracker, flow, &body, segment, &result, segment->time);
+    tcp_init(&live.body.tcp, segment);
+    tcp_step(&live.body.tcp, FW_CLIENT, segment, &result);
+    flow_copy(&live, flow);
+    tell_step(tracker, &live.flow, segment, FW_CLIENT, &result, segment->time);
 }
 
-/* A connection of which one SYN is all that is known. */
-static int start_lone_syn(struct fw_tracker *tracker, const struct flow_lookup *taken,
-                          const struct fw_segment *segment)
+/* A connection of which one SYN is all that is known. False: there is no room for it as a stub. */
+static bool start_lone_syn(struct fw_tracker *tracker, const struct flow_lookup *taken,
+                           const struct fw_segment *segment)
 {
-    const struct flow_syn syn = lone_syn(segment);
+    struct flow_syn syn = lone_syn(segment);
     struct flow *flow;
     keep_to_the_most(tracker);
-    while (!(flow = flow_add_syn(tracker->flows, segment, taken->hash, tracker->now, &syn)))
-        if (!make_room(tracker, NULL))
-            return -ENOMEM;
-    flow->syn->id = ++tracker->next_id; /* what made room may have taken one */
+    do
+        syn.id = tracker->next_id + 1; /* what makes room may take one */
+    while (!(flow = flow_add_syn(tracker->flows, segment, taken->hash, tracker->now, &syn)) &&
+           make_room(tracker, NULL));
+    if (!flow)
+        return false;
+    tracker->next_id++;
     flow->client_is_low = taken->from_low;
     count_connection(tracker);
     note_due(tracker, FLOW_SYN, tracker->now);
@@ -808,31 +816,31 @@ static int start_lone_syn(struct fw_tracker *tracker, const struct flow_lookup *
         tracker->counts.transitions++;
         tracker->counts.notes[FW_NOTE_NONE]++;
     }
-    return 0;
+    return true;
 }
 
 /* The held SYN was a connection: the old one's records come first, then the new one's, which begin
  * with the frame of the SYN. */
 static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_end end)
 {
-    struct held *held = flow->body->held;
-    const unsigned hash = flow->hh.hashv;
-    flow->body->held = NULL;
+    struct held *held = flow_body(flow)->held;
+    const unsigned hash = flow->hash;
+    flow_body(flow)->held = NULL;
     tracker->held_count--;
-    if (flow->body->tcp.end[FW_SERVER].state == FW_UNKNOWN &&
-        flow->body->tcp.open == FW_OPEN_NO_ANSWER &&
-        !tcp_is_over(&flow->body->tcp)) { /* states.md 2 */
-        flow->body->tcp.open = FW_OPEN_ABANDONED;
-        flow->body->tcp.cause = TCP_CAUSE_ABANDONED;
+    if (flow_body(flow)->tcp.end[FW_SERVER].state == FW_UNKNOWN &&
+        flow_body(flow)->tcp.open == FW_OPEN_NO_ANSWER &&
+        !tcp_is_over(&flow_body(flow)->tcp)) { /* states.md 2 */
+        flow_body(flow)->tcp.open = FW_OPEN_ABANDONED;
+        flow_body(flow)->tcp.cause = TCP_CAUSE_ABANDONED;
         end = FW_END_REUSED;
     }
     const bool from_low = flow_is_from_low(&held->syns[0]);
-    const struct tcp_end before = flow->body->tcp.end[!side_from(flow, from_low)];
+    const struct tcp_end before = flow_body(flow)->tcp.end[!side_from(flow, from_low)];
     end_flow(tracker, flow, end);
 
     struct flow *next = start_flow(tracker, &held->syns[0], hash, held->id);
     if (next)
-        tcp_succeed(&next->body->tcp, !side_from(next, from_low), &before);
+        tcp_succeed(&flow_body(next)->tcp, !side_from(next, from_low), &before);
     for (size_t i = 0; next && i < held->count; i++)
         take_into(tracker, next, side_from(next, from_low), &held->syns[i], NULL);
     free(held);
@@ -841,9 +849,9 @@ static void promote_held(struct fw_tracker *tracker, struct flow *flow, enum fw_
 static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side from,
                     const struct fw_segment *segment, bool suspect)
 {
-    struct held *held = flow->body->held;
+    struct held *held = flow_body(flow)->held;
     if (!held) {
-        held = flow->body->held = calloc(1, sizeof(*held));
+        held = flow_body(flow)->held = calloc(1, sizeof(*held));
         if (!held)
             return -ENOMEM;
         tracker->held_count++;
@@ -853,9 +861,9 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
     if (held->count < HELD_SYNS)
         held->syns[held->count++] = *segment;
     else
-        tcp_count_held(&flow->body->tcp, from, segment);
+        tcp_count_held(&flow_body(flow)->tcp, from, segment);
     struct tcp_result result;
-    tcp_hold_syn(&flow->body->tcp, from, segment, &result);
+    tcp_hold_syn(&flow_body(flow)->tcp, from, segment, &result);
     requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
@@ -863,14 +871,14 @@ static int hold_syn(struct fw_tracker *tracker, struct flow *flow, enum fw_side 
 
 static enum fw_side held_side(const struct flow *flow)
 {
-    return side_from(flow, flow_is_from_low(&flow->body->held->syns[0]));
+    return side_from(flow, flow_is_from_low(&flow_body(flow)->held->syns[0]));
 }
 
 /* Does this segment belong to the attempt that the held SYN made? */
 static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
                        const struct fw_segment *segment)
 {
-    const struct fw_segment *syn = &flow->body->held->syns[0];
+    const struct fw_segment *syn = &flow_body(flow)->held->syns[0];
     const uint32_t nxt = syn->seq + 1 + syn->payload_bytes;
     const bool from_holder =
         syn->from.port == segment->from.port &&
@@ -881,9 +889,9 @@ static bool is_of_held(const struct flow *flow, enum fw_side holder_side,
         return false;
     /* Linux: a half-open request answers a SYN in its window with RST, and is gone; if that SYN was
      * forged, the client is not. */
-    const struct tcp_end *holder = &flow->body->tcp.end[holder_side];
+    const struct tcp_end *holder = &flow_body(flow)->tcp.end[holder_side];
     return !(segment->flags & FW_RST) || (holder->facts & END_RESTARTED) ||
-           flow->body->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
+           flow_body(flow)->tcp.end[!holder_side].state != FW_SYN_RECEIVED;
 }
 
 /* Routes a segment on a tuple that is known: to the connection, to the attempt held beside it, or
@@ -897,23 +905,23 @@ static int route(struct fw_tracker *tracker, struct flow **routed, const struct 
     if (is_syn)
         settle_doubt(tracker, flow);
 
-    if (flow->body->held && is_of_held(flow, held_side(flow), segment)) {
+    if (flow_body(flow)->held && is_of_held(flow, held_side(flow), segment)) {
         promote_held(tracker, flow, FW_END_REUSED);
         *routed = flow_find(tracker->flows, segment, taken->hash);
         return *routed ? 0 : -ENOMEM;
     }
-    if (flow->body->held && !is_syn && from == held_side(flow)) {
+    if (flow_body(flow)->held && !is_syn && from == held_side(flow)) {
         if (!(segment->flags & FW_RST)) { /* it goes on with the old one: the SYN was not its own */
             drop_held(tracker, flow);
-        } else if (!(flow->body->tcp.end[from].facts & END_RESTARTED)) {
-            flow->body->held->disowned = true;
+        } else if (!(flow_body(flow)->tcp.end[from].facts & END_RESTARTED)) {
+            flow_body(flow)->held->disowned = true;
         }
     }
     if (!is_syn || (segment->flags & FW_FIN))
         return 0;
-    enum tcp_syn kind = tcp_classify_syn(&flow->body->tcp, from, segment);
+    enum tcp_syn kind = tcp_classify_syn(&flow_body(flow)->tcp, from, segment);
     const bool room =
-        flow->body->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
+        flow_body(flow)->held || tracker->max_held == 0 || tracker->held_count < tracker->max_held;
     if (!room && kind == TCP_SYN_HOLD)
         kind = TCP_SYN_NEW;
     if (!room && kind == TCP_SYN_SUSPECT)
@@ -922,28 +930,28 @@ static int route(struct fw_tracker *tracker, struct flow **routed, const struct 
     case TCP_SYN_SAME:
         return 0;
     case TCP_SYN_NEW: {
-        if (flow->body->held && !flow->body->held->suspect &&
-            flow->body->held->syns[0].seq != segment->seq) {
+        if (flow_body(flow)->held && !flow_body(flow)->held->suspect &&
+            flow_body(flow)->held->syns[0].seq != segment->seq) {
             promote_held(tracker, flow, FW_END_REUSED); /* an attempt of its own: states.md 2 */
             *routed = flow_find(tracker->flows, segment, taken->hash);
             return *routed ? route(tracker, routed, taken, segment) : -ENOMEM;
         }
         drop_held(tracker, flow);
-        const struct tcp_end before = flow->body->tcp.end[!from];
+        const struct tcp_end before = flow_body(flow)->tcp.end[!from];
         end_flow(tracker, flow, FW_END_REUSED);
         *routed = start_flow(tracker, segment, taken->hash, 0);
         if (!*routed)
             return -ENOMEM;
-        tcp_succeed(&(*routed)->body->tcp, !side_from(*routed, taken->from_low), &before);
+        tcp_succeed(&flow_body(*routed)->tcp, !side_from(*routed, taken->from_low), &before);
         return 0;
     }
     case TCP_SYN_HOLD:
     case TCP_SYN_SUSPECT:
         break;
     }
-    if (flow->body->held &&
-        flow->body->held->syns[0].seq != segment->seq) { /* yet another attempt */
-        if (!flow->body->held->suspect) {
+    if (flow_body(flow)->held &&
+        flow_body(flow)->held->syns[0].seq != segment->seq) { /* yet another attempt */
+        if (!flow_body(flow)->held->suspect) {
             promote_held(tracker, flow, FW_END_REUSED);
             *routed = flow_find(tracker->flows, segment, taken->hash);
             return *routed ? route(tracker, routed, taken, segment) : -ENOMEM;
@@ -964,7 +972,7 @@ static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_lo
     }
     struct tcp_result result;
     const enum fw_side from = side_from(flow, from_low);
-    tcp_icmp(&flow->body->tcp, from, segment, &result);
+    tcp_icmp(&flow_body(flow)->tcp, from, segment, &result);
     requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
     return 0;
@@ -982,13 +990,13 @@ static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
             tracker->counts.lone_rsts++;
             return 0;
         }
-        if (can_be_lone(tracker, segment))
-            return start_lone_syn(tracker, taken, segment);
+        if (can_be_lone(tracker, segment) && start_lone_syn(tracker, taken, segment))
+            return 0;
         flow = start_flow(tracker, segment, taken->hash, 0);
         return flow ? take_into(tracker, flow, side_from(flow, taken->from_low), segment, listener)
                     : -ENOMEM;
     }
-    if ((segment->flags & FW_SYN) || flow->body->held) {
+    if ((segment->flags & FW_SYN) || flow_body(flow)->held) {
         const int routed = route(tracker, &flow, taken, segment);
         if (routed < 0 || !flow)
             return routed;
@@ -1003,8 +1011,9 @@ static void drop_bad_checksum(struct fw_tracker *tracker, const struct fw_segmen
                               const struct flow_lookup *taken, const struct flow *flow)
 {
     tracker->counts.notes[FW_NOTE_BAD_CHECKSUM]++;
-    if (flow && flow->form == FLOW_WHOLE && flow->body->interop)
-        interop_step(flow->body->interop, side_from(flow, taken->from_low) == FW_CLIENT, segment);
+    if (flow && tracker->options.interop)
+        interop_step(flow_live(flow)->interop, side_from(flow, taken->from_low) == FW_CLIENT,
+                     segment);
 }
 
 void fw_tracker_prepare(struct fw_tracker *tracker, const struct fw_segment *segments, size_t count,
@@ -1026,8 +1035,8 @@ static inline void prefetch_segment(const struct fw_segment *segment,
 static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments,
                       struct flow_lookup *taken, size_t count, size_t left)
 {
-    flow_look_up(tracker->flows, segments, taken, count);
-    const uint64_t adds = flow_adds(tracker->flows), removes = flow_removes(tracker->flows);
+    struct flow_then then[BATCH];
+    flow_look_up(tracker->flows, segments, taken, then, count);
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
         if (i + SEGMENTS_AHEAD < left)
@@ -1042,9 +1051,9 @@ static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segme
         tracker->last_time = segment->time;
         fw_tracker_advance(tracker, segment->time);
         struct flow *flow = taken[i].flow;
-        if (flow_removes(tracker->flows) != removes || (!flow && flow_adds(tracker->flows) != adds))
+        if (!flow_stands(tracker->flows, &taken[i], &then[i], segment))
             flow = flow_find(tracker->flows, segment, taken[i].hash);
-        if (flow && make_whole(tracker, flow) < 0)
+        if (flow && !(flow = make_whole(tracker, flow)))
             return -ENOMEM;
         const int error = take(tracker, segment, &taken[i], flow);
         if (error < 0)
@@ -1081,11 +1090,20 @@ int fw_tracker_feed(struct fw_tracker *tracker, const struct fw_segment *segment
 
 /* -------------------------------------------------------------------------------- end and views */
 
+static void note_memory_peak(struct fw_tracker *tracker)
+{
+    struct fw_tracker_counts counts;
+    fw_tracker_counts(tracker, &counts);
+    tracker->counts.memory_peak_bytes = counts.memory_peak_bytes;
+}
+
 void fw_tracker_finish(struct fw_tracker *tracker)
 {
     enum { AHEAD = 8 };
     size_t count;
     tracker->finishing = true;
+    note_memory_peak(tracker);
+    flow_end_lookups(tracker->flows);
     for (int round = 0; round < 2; round++) { /* the second: attempts that were held in the first */
         struct flow **flows = flow_sorted(tracker->flows, &count);
         for (size_t i = 0; flows && i < count; i++) {
@@ -1098,9 +1116,7 @@ void fw_tracker_finish(struct fw_tracker *tracker)
         }
         free(flows);
     }
-    struct fw_tracker_counts counts;
-    fw_tracker_counts(tracker, &counts);
-    tracker->counts.memory_peak_bytes = counts.memory_peak_bytes;
+    note_memory_peak(tracker);
     flow_clear(tracker->flows);
     tracker->finishing = false;
 }

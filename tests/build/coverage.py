@@ -19,7 +19,7 @@ PARTS = {
     "decode": ("decode.c", "decode_link.c", "decode_ip.c", "decode_tcp.c", "decode_tunnel.c", "bytes.h"),
     "tcp": ("tcp.c", "tcp_data.c", "tcp_describe.c", "tcp_open.c", "tcp_reset.c", "tcp_segment.c",
             "tcp_table.c", "tcp_step.h", "tcp.h"),
-    "flow": ("flow.c", "flow_pack.c", "flow.h", "siphash.h"),
+    "flow": ("flow.c", "flow_key.c", "flow_pack.c", "flow_pool.c", "flow_stub.c", "flow.h", "siphash.h"),
     "tracker": ("tracker.c",),
 }
 

@@ -41,7 +41,7 @@ static struct flow *add(struct flow_table *table, unsigned n, fw_time now)
     struct flow *flow = flow_add(table, &nth, flow_hash(table, &nth), now);
 
     if (flow)
-        flow->body->id = n;
+        flow_body(flow)->id = n;
     return flow;
 }
 
@@ -66,7 +66,7 @@ START_TEST(both_directions_have_one_key_and_the_lower_end_first)
     flow_key_of(&back, &other);
     ck_assert(!flow_is_from_low(&back));
     ck_assert(flow_key_is_of(&one, &there) && flow_key_is_of(&one, &back));
-    ck_assert_mem_eq(&one, &other, flow_key_bytes(&one));
+    ck_assert_mem_eq(&one, &other, flow_key_bytes(one.family));
     ck_assert_uint_eq(one.low_port, 4000);
     ck_assert_uint_eq(one.high_port, 80);
 }
@@ -80,7 +80,7 @@ START_TEST(the_same_address_is_told_apart_by_port)
 
     flow_key_of(&there, &one);
     flow_key_of(&back, &other);
-    ck_assert_mem_eq(&one, &other, flow_key_bytes(&one));
+    ck_assert_mem_eq(&one, &other, flow_key_bytes(one.family));
     ck_assert_int_ne(flow_is_from_low(&there), flow_is_from_low(&back));
 }
 END_TEST
@@ -118,7 +118,7 @@ START_TEST(what_is_no_part_of_the_identity_is_no_part_of_the_key)
     other.time = other.seq = other.flags = other.ttl = other.ip_id = 99;
     flow_key_of(&base, &key);
     flow_key_of(&other, &other_key);
-    ck_assert_mem_eq(&key, &other_key, flow_key_bytes(&key));
+    ck_assert_mem_eq(&key, &other_key, flow_key_bytes(key.family));
 }
 END_TEST
 
@@ -130,11 +130,11 @@ START_TEST(identity_gives_back_what_the_key_took)
 
     syn.scope = (struct fw_scope){ .tunnel_id = 5, .vlan = 6, .tunnel = FW_TUNNEL_VXLAN };
     flow_key_of(&syn, &key);
-    struct flow_body body = { .id = 3 };
-    const struct flow flow = {
-        .body = &body, .form = FLOW_WHOLE, .client_is_low = flow_is_from_low(&syn), .key = key
+    const struct flow_live live = {
+        .flow = { .form = FLOW_WHOLE, .client_is_low = flow_is_from_low(&syn), .key = key },
+        .body = { .id = 3 },
     };
-    flow_identity(&flow, &identity);
+    flow_identity(&live.flow, &identity);
     ck_assert_uint_eq(identity.id, 3);
     ck_assert_mem_eq(&identity.client, &syn.from, sizeof(syn.from));
     ck_assert_mem_eq(&identity.server, &syn.to, sizeof(syn.to));
@@ -178,6 +178,7 @@ START_TEST(a_batch_is_looked_up_as_one_by_one)
     struct flow_table *table = make_table(hash_key, false);
     struct fw_segment segments[COUNT];
     struct flow_lookup lookups[COUNT];
+    struct flow_then then[COUNT];
     struct fw_identity identity = { .server = endpoint(2, 80) };
 
     for (unsigned n = 1; n <= ADDED; n++)
@@ -193,7 +194,7 @@ START_TEST(a_batch_is_looked_up_as_one_by_one)
         }
     }
     flow_prepare(table, segments, COUNT, lookups);
-    flow_look_up(table, segments, lookups, COUNT);
+    flow_look_up(table, segments, lookups, then, COUNT);
     for (unsigned i = 0; i < COUNT; i++) {
         const bool is_there = 1 + i % 30 <= ADDED;
         ck_assert_ptr_eq(lookups[i].flow, flow_find(table, &segments[i], lookups[i].hash));
@@ -261,12 +262,12 @@ START_TEST(a_flow_begins_anew_although_its_memory_was_used)
     struct flow_table *table = make_table(hash_key, false);
     struct flow *flow = add(table, 1, 5);
 
-    flow->body->held = calloc(1, sizeof(*flow->body->held)); /* goes with the flow */
+    flow_body(flow)->held = calloc(1, sizeof(struct held)); /* goes with the flow */
     flow->client_is_low = true;
     flow_remove(table, flow);
     flow = add(table, 2, 6);
     ck_assert_int_eq(flow->form, FLOW_WHOLE);
-    ck_assert_ptr_null(flow->body->held);
+    ck_assert_ptr_null(flow_body(flow)->held);
     ck_assert(!flow->client_is_low);
     ck_assert_int_eq(flow->queued, 6);
     ck_assert_int_eq(flow->queue, FLOW_OPEN);
@@ -314,7 +315,7 @@ START_TEST(sorted_is_in_order_of_id_also_where_ids_lie_far_apart)
     size_t count;
 
     for (unsigned n = 40; n >= 1; n--)
-        add(table, n, 0)->body->id = (uint64_t)n * n * n << 20;
+        flow_body(add(table, n, 0))->id = (uint64_t)n * n * n << 20;
     struct flow **sorted = flow_sorted(table, &count);
     ck_assert_uint_eq(count, 40);
     for (uint64_t i = 0; i < count; i++)
@@ -362,17 +363,23 @@ START_TEST(a_lone_syn_is_given_back_as_it_was)
     struct flow *flow = flow_add_syn(table, &first, flow_hash(table, &first), 100, &syn);
     ck_assert_ptr_nonnull(flow);
     ck_assert_int_eq(flow->form, FLOW_LONE_SYN);
-    ck_assert(!flow_has_whole(table, FLOW_SYN));
+    ck_assert(flow_stub_count(table, FLOW_SYN) && !flow_live_count(table, FLOW_SYN));
     ck_assert_uint_eq(flow_id(flow), 7);
     ck_assert_ptr_eq(find(table, 7), flow);
-    ck_assert_int_eq(flow_expand(table, flow, &back), 0);
+    flow->client_is_low = true;
+    flow = flow_expand(table, flow, &back);
+    ck_assert_ptr_nonnull(flow);
+    ck_assert_ptr_eq(find(table, 7), flow);
     ck_assert_int_eq(flow->form, FLOW_WHOLE);
-    ck_assert(flow_has_whole(table, FLOW_SYN));
+    ck_assert_int_eq(flow->queued, 100);
+    ck_assert(flow->client_is_low);
+    ck_assert(!flow_stub_count(table, FLOW_SYN) && flow_live_count(table, FLOW_SYN));
     ck_assert_mem_eq(&back, &syn, sizeof(syn));
     flow_enqueue(table, flow, FLOW_OPEN, 200);
-    ck_assert(!flow_has_whole(table, FLOW_SYN) && flow_has_whole(table, FLOW_OPEN));
+    ck_assert(!flow_live_count(table, FLOW_SYN) && flow_live_count(table, FLOW_OPEN));
     flow_remove(table, flow);
-    ck_assert(!flow_has_whole(table, FLOW_OPEN));
+    ck_assert(!flow_live_count(table, FLOW_OPEN));
+    ck_assert_uint_eq(flow_count(table), 0);
     flow_table_destroy(table);
 }
 END_TEST
@@ -383,11 +390,12 @@ static void pack_and_compare(struct flow_body *body)
 {
     uint8_t packed[FLOW_PACKED_MOST];
     struct flow_body back = { 0 };
-    const size_t bytes = flow_pack(body, packed);
+    const fw_time queued = body->tcp.first_time ^ 12345;
+    const size_t bytes = flow_pack(body, queued, packed);
 
     ck_assert_uint_le(bytes, sizeof(packed));
     ck_assert_uint_eq(flow_packed_id(packed), body->id);
-    flow_unpack(packed, bytes, &back);
+    flow_unpack(packed, bytes, queued, &back);
     if (!body->tcp.in_doubt)
         memset(&body->tcp.doubt, 0, sizeof(body->tcp.doubt));
     for (int side = 0; side < 2; side++) {
@@ -411,8 +419,7 @@ START_TEST(whatever_is_packed_comes_back)
             bytes[i] = random >> 24 <= densities[round % 4] ? (uint8_t)(random >> 16) : 0;
         }
         body.held = NULL;
-        body.interop = NULL;
-        body.id &= UINT64_MAX >> 16;
+        body.id &= UINT64_MAX >> (64 - FLOW_PACKED_ID_BITS);
         body.tcp.in_doubt = round % 8 > 3;
         body.tcp.end[0].ack_count %= TCP_RECENT_ACKS + 1;
         body.tcp.end[1].ack_count %= TCP_RECENT_ACKS + 1;
@@ -430,22 +437,27 @@ START_TEST(a_folded_flow_keeps_its_id_and_its_body)
 
     syn.flags = FW_SYN;
     syn.seq = 12345;
-    flow->body->first_frame = flow->body->last_frame = 3;
-    tcp_init(&flow->body->tcp, &syn);
-    tcp_step(&flow->body->tcp, FW_CLIENT, &syn, &result);
-    const struct flow_body before = *flow->body;
+    flow_body(flow)->first_frame = flow_body(flow)->last_frame = 3;
+    tcp_init(&flow_body(flow)->tcp, &syn);
+    tcp_step(&flow_body(flow)->tcp, FW_CLIENT, &syn, &result);
+    const struct flow_body before = *flow_body(flow);
     const size_t bytes = flow_memory_bytes(table);
-    ck_assert(flow_has_whole(table, FLOW_OPEN));
-    flow_fold(table, flow);
+    ck_assert(flow_live_count(table, FLOW_OPEN));
+    flow->client_is_low = true;
+    flow = flow_fold(table, flow);
     ck_assert_int_eq(flow->form, FLOW_PACKED);
-    ck_assert(!flow_has_whole(table, FLOW_OPEN));
-    ck_assert_uint_lt(flow->packed_bytes, sizeof(before) / 3);
+    ck_assert_ptr_eq(find(table, 7), flow);
+    ck_assert(flow_stub_count(table, FLOW_OPEN) && !flow_live_count(table, FLOW_OPEN));
+    ck_assert_uint_lt(flow->content_bytes, sizeof(before) / 3);
     ck_assert_uint_eq(flow_id(flow), 7);
     ck_assert_uint_ge(flow_memory_bytes(table), bytes);
-    ck_assert_int_eq(flow_expand(table, flow, NULL), 0);
-    ck_assert_mem_eq(&flow->body->tcp.end[0].iss, &before.tcp.end[0].iss, 4);
-    ck_assert_int_eq(flow->body->tcp.end[0].state, FW_SYN_SENT);
-    ck_assert_uint_eq(flow->body->first_frame, 3);
+    flow = flow_expand(table, flow, NULL);
+    ck_assert_ptr_eq(find(table, 7), flow);
+    ck_assert(flow->client_is_low);
+    ck_assert_int_eq(flow->queued, 100);
+    ck_assert_mem_eq(&flow_body(flow)->tcp.end[0].iss, &before.tcp.end[0].iss, 4);
+    ck_assert_int_eq(flow_body(flow)->tcp.end[0].state, FW_SYN_SENT);
+    ck_assert_uint_eq(flow_body(flow)->first_frame, 3);
     flow_table_destroy(table);
 }
 END_TEST
@@ -539,7 +551,7 @@ static void run_out(bool interop)
                 added++;
         const bool failed = allocations_have_failed();
         allocations_fail_from(0);
-        ck_assert(failed == (added < FLOWS));
+        ck_assert(failed || added == FLOWS); /* a table that could not grow is slower only */
         if (table) {
             ck_assert_uint_eq(flow_count(table), added);
             for (unsigned n = 1; n <= added; n++)
