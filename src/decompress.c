@@ -25,9 +25,9 @@ struct codec {
 struct decompressor {
     const struct codec *codec;
     void *stream;
-    bool may_end;  /* a member or frame has ended and the next has not begun */
-    bool inside;   /* zstd: of a frame */
-    bool ignoring; /* what is left is no member */
+    bool may_end;       /* a member or frame has ended and the next has not begun */
+    size_t begun_bytes; /* zstd: of a frame, up to ZSTD_HEADER_MOST */
+    bool ignoring;      /* what is left is no member */
     uint64_t ignored_bytes;
 };
 
@@ -146,9 +146,13 @@ static void zstd_destroy(void *stream)
     ZSTD_freeDStream(stream);
 }
 
-/* A frame that lies in the input whole libzstd takes at one blow, and then sees faults that it
- * overlooks in a stream (a size that is promised, no block that has it). What is wrong must not
- * depend on how much is given at once: each frame's first byte goes in alone. */
+/* What looks like a whole frame in the input libzstd takes at one blow when a header ends, and then
+ * sees faults that it overlooks in a stream (a size that is promised, no block that has it); or it
+ * takes for a frame what is the rest of a header that it has the beginning of. What is wrong must
+ * not depend on how much is given at once: until a header must have ended, what goes in is shorter
+ * than any frame (RFC 8878: 8 bytes to skip, else 9). */
+enum { ZSTD_HEADER_MOST = 18, ZSTD_LESS_THAN_FRAME = 7 };
+
 static const char *zstd_run(struct decompressor *decompressor, struct decompress_step *step)
 {
     const size_t in_bytes = (size_t)(step->in_end - step->in);
@@ -157,14 +161,18 @@ static const char *zstd_run(struct decompressor *decompressor, struct decompress
     const char *error = NULL;
 
     do {
-        const size_t before = in.pos + out.pos;
-        in.size = decompressor->inside || in.pos == in_bytes ? in_bytes : in.pos + 1;
+        const size_t in_before = in.pos, out_before = out.pos, left = in_bytes - in.pos;
+        const bool in_header = decompressor->begun_bytes < ZSTD_HEADER_MOST;
+        in.size = in.pos + (in_header && left > ZSTD_LESS_THAN_FRAME ? ZSTD_LESS_THAN_FRAME : left);
         const size_t result = ZSTD_decompressStream(decompressor->stream, &out, &in);
         if (ZSTD_isError(result)) {
             error = ZSTD_getErrorName(result);
-        } else if (in.pos + out.pos > before) {
-            decompressor->inside = result > 0;
-            decompressor->may_end = !decompressor->inside;
+        } else if (in.pos > in_before || out.pos > out_before) {
+            decompressor->may_end = result == 0;
+            if (decompressor->may_end)
+                decompressor->begun_bytes = 0;
+            else if (in_header)
+                decompressor->begun_bytes += in.pos - in_before;
         } else {
             break;
         }
