@@ -4,8 +4,8 @@
 
 #include "capture_format.h"
 
-/* libpcap reads both halves of a pcap file's time as signed, and gives simple packets the time 0.
- */
+/* libpcap reads both halves of a pcap file's time as signed, and gives simple packets the time 0
+ * and their interface's offset, which is in seconds. */
 static bool same_time(fw_time ours, const struct timeval *theirs)
 {
     const fw_time wrap = INT64_C(1) << 32;
@@ -16,7 +16,7 @@ static bool same_time(fw_time ours, const struct timeval *theirs)
         return true; /* it keeps seconds of 64 bits, we nanoseconds */
     if (theirs->tv_sec < 0 && theirs->tv_sec >= INT32_MIN)
         ns += wrap * FW_SECOND;
-    return ours == ns || (theirs->tv_sec == 0 && theirs->tv_usec == 0) ||
+    return ours == ns || theirs->tv_usec == 0 ||
            (theirs->tv_usec < 0 && (ours == ns + wrap || ours == ns + wrap * 1000));
 }
 
