@@ -516,7 +516,7 @@ static struct flow *take_live(struct flow_table *table, unsigned hash)
         return NULL;
     live->flow.hash = hash;
     live->flow.form = FLOW_WHOLE;
-    live->flow.client_is_low = live->flow.closes = false;
+    live->flow.client_is_low = live->flow.closes = live->flow.timed = false;
     live->body.held = NULL;
     live->hh.tbl = NULL;
     if (table->interop)
@@ -648,7 +648,8 @@ static void succeed(struct flow_table *table, const struct flow *flow, struct fl
     note_move(table, flow->hash);
 }
 
-struct flow *flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn)
+struct flow *flow_expand(struct flow_table *table, struct flow *flow, fw_time since,
+                         struct flow_syn *syn)
 {
     struct flow *live = take_live(table, flow->hash);
     if (!live)
@@ -657,7 +658,7 @@ struct flow *flow_expand(struct flow_table *table, struct flow *flow, struct flo
     if (!link_live(table, live))
         return NULL;
     if (flow->form == FLOW_PACKED)
-        flow_unpack(flow_content(flow), flow->content_bytes, flow->queued, flow_body(live));
+        flow_unpack(flow_content(flow), flow->content_bytes, since, flow_body(live));
     else
         *syn = flow_lone_syn(flow);
     succeed(table, flow, live);

@@ -110,6 +110,7 @@ struct flow {
     uint8_t queue : 3;      /* enum flow_queue */
     uint8_t client_is_low : 1;
     uint8_t closes : 1;  /* a FIN went by: it will be a stub soon */
+    uint8_t timed : 1;   /* FLOW_PACKED: it left TIME_WAIT at `queued`, which is not packed */
     struct flow_key key; /* the last: shorter for IPv4 */
 };
 
@@ -194,7 +195,7 @@ enum { /* of a struct fw_listener: without the padding behind the scope */
 };
 
 /* What a look-up needs of segments, and memory for flows to come: in any thread, beside all other
- * calls but flow_clear() and flow_table_destroy(). */
+ * calls but flow_end_lookups(), flow_clear() and flow_table_destroy(). */
 void flow_prepare(struct flow_table *table, const struct fw_segment *segments, size_t count,
                   struct flow_lookup *lookups);
 
@@ -254,9 +255,11 @@ void flow_end_lookups(struct flow_table *table);
 void flow_forget(struct flow_table *table, struct flow *flow);
 void flow_clear(struct flow_table *table);
 
-/* Makes a stub live: with the body that was packed, or one that is yet to be filled by what was the
- * lone SYN, copied to *syn. Returns its new place, NULL without memory. */
-struct flow *flow_expand(struct flow_table *table, struct flow *flow, struct flow_syn *syn);
+/* Makes a stub live: with the body that was packed (when it was queued at `since`), or one that is
+ * yet to be filled by what was the lone SYN, copied to *syn. Returns its new place, NULL without
+ * memory. */
+struct flow *flow_expand(struct flow_table *table, struct flow *flow, fw_time since,
+                         struct flow_syn *syn);
 
 /* Makes what is live a stub, packed, and returns its new place; without memory it stays. */
 struct flow *flow_fold(struct flow_table *table, struct flow *flow);

@@ -93,17 +93,14 @@ static void grow(struct stub_shard *shard)
 
 /* ---------------------------------------------------------------------------------------- stubs */
 
-/* Whoever fills the table with attempts leaves room for live connections; and in stubs that no
- * attempt of IPv6 fits into, for those. */
+/* Whoever fills the table with attempts leaves room for live connections. */
 void stubs_init(struct stub_table *table, struct arena *arena, struct budget *all)
 {
-    const size_t wide = pool_of(bytes_of(flow_key_bytes(FW_IPV6), sizeof(struct flow_syn)));
     table->all = all;
     table->budget = (struct budget){ .whole = all, .most = all->most / 4 * 3 };
-    table->narrow = (struct budget){ .whole = &table->budget, .most = all->most / 16 * 9 };
     for (size_t i = 0; i < STUB_POOLS; i++)
-        pool_init(&table->pools[i], arena, i < wide ? &table->narrow : &table->budget,
-                  (i + 1) * STUB_STEP, HEADS_EACH * sizeof(*table->many));
+        pool_init(&table->pools[i], arena, &table->budget, (i + 1) * STUB_STEP,
+                  HEADS_EACH * sizeof(*table->many));
     for (size_t i = 0; i < FLOW_SHARDS; i++)
         empty_heads(&table->shards[i]);
 }
@@ -129,10 +126,22 @@ void stubs_clear(struct stub_table *table)
         pool_clear(&table->pools[i]);
 }
 
+/* Where room may run out each has room for a SYN of IPv6, so that any that goes makes room for one.
+ */
+static size_t least_pool(const struct stub_table *table)
+{
+    return table->all->most == 0
+               ? 0
+               : pool_of(bytes_of(flow_key_bytes(FW_IPV6), sizeof(struct flow_syn)));
+}
+
 /* From its own pool, or a larger one that need not grow for it. */
 struct flow *stub_take(struct stub_table *table, uint8_t family, size_t content_bytes)
 {
+    const size_t least = least_pool(table);
     size_t pool = pool_of(bytes_of(flow_key_bytes(family), content_bytes));
+    if (pool < least)
+        pool = least;
     struct flow_stub *stub = pool_take(&table->pools[pool]);
     while (!stub && ++pool < STUB_POOLS)
         if (pool_has_slot(&table->pools[pool]))
@@ -141,7 +150,7 @@ struct flow *stub_take(struct stub_table *table, uint8_t family, size_t content_
         return NULL;
     stub->flow.pool = (uint8_t)pool;
     stub->flow.content_bytes = (uint16_t)content_bytes;
-    stub->flow.closes = false;
+    stub->flow.closes = stub->flow.timed = false;
     return &stub->flow;
 }
 

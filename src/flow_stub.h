@@ -42,8 +42,8 @@ struct stub_table {
     struct stub_shard shards[FLOW_SHARDS];
     struct pool pools[STUB_POOLS];
     struct budget *all;
-    struct budget budget, narrow; /* narrow: of those that no SYN of IPv6 fits into */
-    struct flow_stub **many;      /* heads of all shards that were made ahead; NULL: none */
+    struct budget budget;
+    struct flow_stub **many; /* heads of all shards that were made ahead; NULL: none */
     size_t many_bytes;
     unsigned bucket_peak; /* the most that ever shared a bucket when a lone SYN came to it */
 };

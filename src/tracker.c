@@ -145,17 +145,32 @@ static void replay(const struct fw_tracker *tracker, const struct flow *flow,
         tcp_timeout(&body->tcp, TCP_TIMER_SYN, flow->queued, &result);
 }
 
+/* What is packed, when it was queued last before that. */
+static fw_time packed_at(const struct fw_tracker *tracker, const struct flow *flow)
+{
+    return flow->queued - (flow->timed ? timeout_of(tracker, FLOW_TIME_WAIT) : 0);
+}
+
+/* What its clock did to what is packed. */
+static void leave_time_wait(const struct flow *flow, struct flow_body *body)
+{
+    struct tcp_result result;
+    tcp_timeout(&body->tcp, TCP_TIMER_TIME_WAIT, flow->queued, &result);
+}
+
 /* Before more becomes known of a stub. NULL: no memory. */
 static struct flow *expand(struct fw_tracker *tracker, struct flow *flow)
 {
     struct flow_syn syn;
     struct flow *whole;
-    const bool lone = flow->form == FLOW_LONE_SYN;
-    while (!(whole = flow_expand(tracker->flows, flow, &syn)))
+    const bool lone = flow->form == FLOW_LONE_SYN, timed = flow->timed;
+    while (!(whole = flow_expand(tracker->flows, flow, packed_at(tracker, flow), &syn)))
         if (!make_room(tracker, flow))
             return NULL;
     if (lone)
         replay(tracker, whole, &syn, flow_body(whole));
+    if (timed)
+        leave_time_wait(whole, flow_body(whole));
     return whole;
 }
 
@@ -181,7 +196,9 @@ static const struct flow_body *look_at(const struct fw_tracker *tracker, const s
         return flow_body(flow);
     scratch->held = NULL;
     if (flow->form == FLOW_PACKED) {
-        flow_unpack(flow_content(flow), flow->content_bytes, flow->queued, scratch);
+        flow_unpack(flow_content(flow), flow->content_bytes, packed_at(tracker, flow), scratch);
+        if (flow->timed)
+            leave_time_wait(flow, scratch);
     } else {
         const struct flow_syn syn = flow_lone_syn(flow);
         replay(tracker, flow, &syn, scratch);
@@ -392,11 +409,14 @@ static void tell_record(struct fw_tracker *tracker, const struct flow *flow, enu
     tracker->hooks->end(tracker->context, &record);
 }
 
-static struct tcp_ending sum_up(const struct flow *flow)
+static struct tcp_ending sum_up(const struct fw_tracker *tracker, const struct flow *flow)
 {
+    struct flow_body scratch;
     const bool unanswered = flow->queue == FLOW_UNANSWERED;
     if (flow->form == FLOW_WHOLE)
         return tcp_sum_up(&flow_body(flow)->tcp);
+    if (flow->timed)
+        return tcp_sum_up(&look_at(tracker, flow, &scratch)->tcp);
     if (flow->form == FLOW_PACKED)
         return flow_packed_ending(flow_content(flow));
     return (struct tcp_ending){
@@ -415,7 +435,7 @@ struct departure {
 
 static void tell_in_brief(struct fw_tracker *tracker, const struct flow *flow, enum fw_end reason)
 {
-    const struct tcp_ending sum = sum_up(flow);
+    const struct tcp_ending sum = sum_up(tracker, flow);
     const struct departure departure = { tracker, flow, reason };
     const struct fw_ending ending = {
         .client_state = (enum fw_state)sum.client_state,
@@ -523,6 +543,24 @@ static void expire_lone_syn(struct fw_tracker *tracker, struct flow *flow, fw_ti
     tell_step(tracker, &live.flow, NULL, FW_CLIENT, &result, when);
 }
 
+/* TIME_WAIT is over for what is packed: it stays so, with a mark. False: there is more to it. */
+static bool expire_packed(struct fw_tracker *tracker, struct flow *flow, fw_time when)
+{
+    struct flow_live live;
+    struct tcp_result result;
+    live.body.held = NULL;
+    flow_unpack(flow_content(flow), flow->content_bytes, flow->queued, &live.body);
+    tcp_timeout(&live.body.tcp, TCP_TIMER_TIME_WAIT, when, &result);
+    flow_copy(&live, flow);
+    if (flow->queue != FLOW_TIME_WAIT || queue_of(tracker, &live.flow) != FLOW_CLOSED)
+        return false;
+    enqueue(tracker, flow, FLOW_CLOSED, when);
+    flow_copy(&live, flow);
+    flow->timed = true;
+    tell_step(tracker, &live.flow, NULL, FW_CLIENT, &result, when);
+    return true;
+}
+
 /* What an attempt that is held beside a flow becomes when that is over. */
 static void release_held(struct fw_tracker *tracker, struct flow *flow)
 {
@@ -564,6 +602,8 @@ static void expire(struct fw_tracker *tracker, struct flow *flow, fw_time when)
     struct flow *whole;
     if (flow->form == FLOW_LONE_SYN)
         expire_lone_syn(tracker, flow, when);
+    else if (flow->form == FLOW_PACKED && expire_packed(tracker, flow, when))
+        ; /* told */
     else if ((whole = make_whole(tracker, flow)))
         expire_whole(tracker, whole, when);
     else /* no memory */
@@ -628,27 +668,38 @@ void fw_tracker_advance(struct fw_tracker *tracker, fw_time now)
 
 /* ------------------------------------------------------------------------------------- eviction */
 
-/* The next to go of a queue; NULL: none. */
-static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue)
-{
-    enum { LOOKS = 64 };
-    struct flow *flow = flow_oldest(tracker->flows, queue);
-    for (int look = 0; queue == FLOW_OPEN && flow && look < LOOKS; look++) {
-        if (base_of(flow) <= flow->queued)
-            break;
-        flow_enqueue(tracker->flows, flow, queue, base_of(flow)); /* was not idle since */
-        flow = flow_oldest(tracker->flows, queue);
-    }
-    return flow;
-}
-
 /* What is needed of those that go; ROOM_ANY: only that there be one less. */
 enum room { ROOM_ANY, ROOM_FOR_LIVE, ROOM_FOR_STUB };
+
+static bool makes_room(const struct flow *flow, enum room room)
+{
+    return room == ROOM_ANY || (flow->form == FLOW_WHOLE) == (room == ROOM_FOR_LIVE);
+}
 
 static bool has_room_for(const struct fw_tracker *tracker, enum flow_queue queue, enum room room)
 {
     return room == ROOM_ANY || (room == ROOM_FOR_LIVE ? flow_live_count(tracker->flows, queue)
                                                       : flow_stub_count(tracker->flows, queue)) > 0;
+}
+
+/* The next to go of a queue: of the oldest the first that makes room; if none of them does, the
+ * oldest. NULL: none. `spare` stays. */
+static struct flow *next_to_go(struct fw_tracker *tracker, enum flow_queue queue, enum room room,
+                               const struct flow *spare)
+{
+    enum { LOOKS = 64 };
+    struct flow *oldest = flow_oldest(tracker->flows, queue), *flow;
+    for (int look = 0; queue == FLOW_OPEN && oldest && look < LOOKS; look++) {
+        if (base_of(oldest) <= oldest->queued)
+            break;
+        flow_enqueue(tracker->flows, oldest, queue, base_of(oldest)); /* was not idle since */
+        oldest = flow_oldest(tracker->flows, queue);
+    }
+    flow = oldest;
+    for (int look = 0; flow && look < LOOKS; look++, flow = flow->newer)
+        if (flow != spare && makes_room(flow, room))
+            return flow;
+    return oldest && oldest == spare ? oldest->newer : oldest;
 }
 
 /* Closed first, then half-open oldest first, then idle (states.md 35: evicted is not closed).
@@ -671,9 +722,7 @@ static bool evict_one(struct fw_tracker *tracker, enum room room, const struct f
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
         if (!has_room_for(tracker, order[i].queue, room))
             continue;
-        struct flow *flow = next_to_go(tracker, order[i].queue);
-        if (flow && flow == spare)
-            flow = flow->newer;
+        struct flow *flow = next_to_go(tracker, order[i].queue, room, spare);
         if (!flow)
             continue;
         ++*(uint64_t *)(void *)((char *)&tracker->counts + order[i].counter);
@@ -962,28 +1011,30 @@ static int route(struct fw_tracker *tracker, struct flow **routed, const struct 
     return hold_syn(tracker, flow, from, segment, kind == TCP_SYN_SUSPECT);
 }
 
-static int take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_low,
-                     const struct fw_segment *segment)
+static void take_icmp(struct fw_tracker *tracker, struct flow *flow, bool from_low,
+                      const struct fw_segment *segment)
 {
     tracker->counts.icmp_errors++;
     if (!flow) {
         tracker->counts.icmp_unmatched++;
-        return 0;
+        return;
     }
     struct tcp_result result;
     const enum fw_side from = side_from(flow, from_low);
     tcp_icmp(&flow_body(flow)->tcp, from, segment, &result);
     requeue(tracker, flow, &result);
     tell_step(tracker, flow, segment, from, &result, segment->time);
-    return 0;
+    fold_closed(tracker, flow);
 }
 
 static int take(struct fw_tracker *tracker, const struct fw_segment *segment,
                 const struct flow_lookup *taken, struct flow *flow)
 {
     struct flow_listener *listener = taken->answers ? taken->listener : NULL;
-    if (segment->icmp != FW_ICMP_NONE)
-        return take_icmp(tracker, flow, taken->from_low, segment);
+    if (segment->icmp != FW_ICMP_NONE) {
+        take_icmp(tracker, flow, taken->from_low, segment);
+        return 0;
+    }
     tracker->counts.segments++;
     if (!flow) {
         if (segment->flags & FW_RST) { /* a lone RST makes no connection */

@@ -443,7 +443,8 @@ void fw_tracker_each(struct fw_tracker *tracker,
                      void *context);
 
 /* Fills *connection with what is known now of the connection with this identity. False: it is no
- * longer held. For live views that look at a few of many. */
+ * longer held. For live views that look at a few of many; not for the hooks that
+ * fw_tracker_finish() calls. */
 bool fw_tracker_find(const struct fw_tracker *tracker, const struct fw_identity *identity,
                      struct fw_connection *connection);
 

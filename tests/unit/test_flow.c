@@ -367,7 +367,7 @@ START_TEST(a_lone_syn_is_given_back_as_it_was)
     ck_assert_uint_eq(flow_id(flow), 7);
     ck_assert_ptr_eq(find(table, 7), flow);
     flow->client_is_low = true;
-    flow = flow_expand(table, flow, &back);
+    flow = flow_expand(table, flow, flow->queued, &back);
     ck_assert_ptr_nonnull(flow);
     ck_assert_ptr_eq(find(table, 7), flow);
     ck_assert_int_eq(flow->form, FLOW_WHOLE);
@@ -451,7 +451,7 @@ START_TEST(a_folded_flow_keeps_its_id_and_its_body)
     ck_assert_uint_lt(flow->content_bytes, sizeof(before) / 3);
     ck_assert_uint_eq(flow_id(flow), 7);
     ck_assert_uint_ge(flow_memory_bytes(table), bytes);
-    flow = flow_expand(table, flow, NULL);
+    flow = flow_expand(table, flow, flow->queued, NULL);
     ck_assert_ptr_eq(find(table, 7), flow);
     ck_assert(flow->client_is_low);
     ck_assert_int_eq(flow->queued, 100);

@@ -486,6 +486,55 @@ START_TEST(a_flood_under_max_memory_costs_no_open_connection)
 }
 END_TEST
 
+/* What leaves TIME_WAIT needs no more room than it has, even if there is no more. */
+START_TEST(what_is_closed_outlives_its_timer_in_full_memory)
+{
+    enum { CLOSED = 3000, OPEN = 20000 };
+    struct run run = run_with_defaults();
+
+    run.options.max_memory_bytes = 12 << 20;
+    run.now = FW_SECOND;
+    run.tracker = fw_tracker_create(&run.options, &no_hooks, NULL);
+    for (unsigned n = 1; n <= CLOSED; n++) {
+        opens(&run, n);
+        closes(&run, n);
+    }
+    for (unsigned n = CLOSED + 1; n <= CLOSED + OPEN; n++)
+        opens(&run, n);
+    run.now += 260 * FW_SECOND; /* beyond 2MSL, within the next */
+    sends(&run, CLOSED + OPEN, FW_CLIENT, FW_ACK | FW_PSH, 1, 1);
+    const struct fw_tracker_counts counts = counts_of(&run);
+    ck_assert_uint_gt(counts.evicted_idle, 0); /* it was full */
+    ck_assert_uint_eq(counts.evicted_closed, 0);
+    fw_tracker_destroy(run.tracker);
+}
+END_TEST
+
+/* Any SYN takes the place of any other. */
+START_TEST(a_syn_of_ipv6_takes_the_place_of_one_of_ipv4)
+{
+    struct run run = run_with_defaults();
+
+    run.options.max_memory_bytes = 2 << 20;
+    run.now = FW_SECOND;
+    run.tracker = fw_tracker_create(&run.options, &no_hooks, NULL);
+    for (unsigned n = 1; n < 30000; n++)
+        sends(&run, n, FW_CLIENT, FW_SYN, 0, 0);
+    const struct fw_tracker_counts before = counts_of(&run);
+    ck_assert_uint_gt(before.evicted_half_open, 1000);
+    const struct fw_segment syn = {
+        .time = run.now += 1000,
+        .from = { .addr = { 0x20, 1, 0xd, 0xb8, 1 }, .port = 4000, .family = FW_IPV6 },
+        .to = { .addr = { 0x20, 1, 0xd, 0xb8, 2 }, .port = 80, .family = FW_IPV6 },
+        .flags = FW_SYN,
+    };
+    ck_assert_int_eq(fw_tracker_feed(run.tracker, &syn, 1), 0);
+    ck_assert_uint_eq(counts_of(&run).evicted_half_open, before.evicted_half_open + 1);
+    ck_assert_uint_eq(counts_of(&run).live, before.live);
+    fw_tracker_destroy(run.tracker);
+}
+END_TEST
+
 START_TEST(max_memory_is_held_against_held_attempts)
 {
     struct run run = run_with_defaults();
@@ -965,6 +1014,8 @@ int main(void)
         a_busy_connection_outlives_a_quiet_one,
         max_memory_is_held_against_a_flood_of_syns,
         a_flood_under_max_memory_costs_no_open_connection,
+        what_is_closed_outlives_its_timer_in_full_memory,
+        a_syn_of_ipv6_takes_the_place_of_one_of_ipv4,
         max_memory_is_held_against_held_attempts,
         max_memory_is_held_against_a_flood_of_listeners,
         memory_that_runs_out_is_an_error_and_no_exit,
