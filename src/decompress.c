@@ -148,10 +148,10 @@ static void zstd_destroy(void *stream)
 
 /* What looks like a whole frame in the input libzstd takes at one blow when a header ends, and then
  * sees faults that it overlooks in a stream (a size that is promised, no block that has it); or it
- * takes for a frame what is the rest of a header that it has the beginning of. What is wrong must
- * not depend on how much is given at once: until a header must have ended, what goes in is shorter
- * than any frame (RFC 8878: 8 bytes to skip, else 9). */
-enum { ZSTD_HEADER_MOST = 18, ZSTD_LESS_THAN_FRAME = 7 };
+ * takes for a frame, or for one of before 2016, what is the rest of a header that it has the
+ * beginning of. What is wrong must not depend on how much is given at once: until a header must
+ * have ended (RFC 8878 section 3.1.1.1), what goes in is shorter than the magic of a frame. */
+enum { ZSTD_HEADER_MOST = 18, ZSTD_LESS_THAN_MAGIC = 3 };
 
 static const char *zstd_run(struct decompressor *decompressor, struct decompress_step *step)
 {
@@ -163,7 +163,7 @@ static const char *zstd_run(struct decompressor *decompressor, struct decompress
     do {
         const size_t in_before = in.pos, out_before = out.pos, left = in_bytes - in.pos;
         const bool in_header = decompressor->begun_bytes < ZSTD_HEADER_MOST;
-        in.size = in.pos + (in_header && left > ZSTD_LESS_THAN_FRAME ? ZSTD_LESS_THAN_FRAME : left);
+        in.size = in.pos + (in_header && left > ZSTD_LESS_THAN_MAGIC ? ZSTD_LESS_THAN_MAGIC : left);
         const size_t result = ZSTD_decompressStream(decompressor->stream, &out, &in);
         if (ZSTD_isError(result)) {
             error = ZSTD_getErrorName(result);

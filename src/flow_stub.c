@@ -43,7 +43,7 @@ void stubs_expect(struct stub_table *table, uint64_t count)
     enum { MOST_LOG2 = 16, LEAST_SHARE = 16 };
     const size_t most = table->all->most;
     size_t heads = 1; /* of a shard */
-    while (heads < (size_t)1 << MOST_LOG2 && FLOW_SHARDS * heads * 2 <= count &&
+    while (heads < (size_t)1 << MOST_LOG2 && FLOW_SHARDS * heads * 2 <= count + count / 4 &&
            (most == 0 || FLOW_SHARDS * heads * 2 * sizeof(*table->many) < most / LEAST_SHARE))
         heads *= 2;
     const size_t bytes = FLOW_SHARDS * heads * sizeof(*table->many);

@@ -282,7 +282,7 @@ END_TEST
 
 /* libzstd sees or does what it else does not, by how much of a stream it is given at once: where a
  * frame promises 256 bytes and has none; where a header, cut in two, goes on with what looks like a
- * frame to skip. */
+ * frame to skip, or one of before 2016. */
 START_TEST(what_is_wrong_does_not_depend_on_pieces)
 {
     static const struct {
@@ -295,6 +295,10 @@ START_TEST(what_is_wrong_does_not_depend_on_pieces)
         { "unknown dictionary",
           24,
           { 0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0, 0x28, 0xb5, 0x2f, 0xfd, 0x52, 0x2a, 0x4d, 0x18 },
+          true },
+        { "reserved bit",
+          18,
+          { 0x28, 0xb5, 0x2f, 0xfd, 0x2f, 0xed, 0x27, 0xb5, 0x2f, 0xfd, 0, 0x65 },
           true },
     };
 
