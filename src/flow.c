@@ -700,23 +700,11 @@ size_t flow_memory_bytes(const struct flow_table *table)
 
 /* ---------------------------------------------------------------------------------------- order */
 
-struct visitor {
-    void (*visit)(void *context, struct flow *flow);
-    void *context;
-};
-
-static void visit_live(void *context, void *slot)
-{
-    const struct visitor *visitor = context;
-    visitor->visit(visitor->context, &((struct flow_live *)slot)->flow);
-}
-
 /* Also what once was a flow, in form FLOW_EMPTY. */
-static void each_flow(const struct flow_table *table,
-                      void (*visit)(void *context, struct flow *flow), void *context)
+static void each_flow(const struct flow_table *table, void (*visit)(void *context, void *flow),
+                      void *context)
 {
-    struct visitor visitor = { visit, context };
-    pool_each(&table->live, visit_live, &visitor);
+    pool_each(&table->live, offsetof(struct flow_live, flow), visit, context);
     stubs_each(&table->stubs, visit, context);
 }
 
@@ -725,9 +713,10 @@ struct numbering {
     struct flow **places; /* one for each id between them; NULL: none has it */
 };
 
-static void widen(void *context, struct flow *flow)
+static void widen(void *context, void *at)
 {
     struct numbering *numbering = context;
+    const struct flow *flow = at;
     if (flow->form == FLOW_EMPTY)
         return;
     const uint64_t id = flow_id(flow);
@@ -737,9 +726,10 @@ static void widen(void *context, struct flow *flow)
         numbering->highest = id;
 }
 
-static void place(void *context, struct flow *flow)
+static void place(void *context, void *at)
 {
     struct numbering *numbering = context;
+    struct flow *flow = at;
     if (flow->form != FLOW_EMPTY)
         numbering->places[flow_id(flow) - numbering->lowest] = flow;
 }
@@ -751,9 +741,10 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void append(void *context, struct flow *flow)
+static void append(void *context, void *at)
 {
     struct flow ***next = context;
+    struct flow *flow = at;
     if (flow->form != FLOW_EMPTY)
         *(*next)++ = flow;
 }

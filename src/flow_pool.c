@@ -243,14 +243,15 @@ void pool_give(struct pool *pool, void *slot)
     pool->free = slot;
 }
 
-void pool_each(const struct pool *pool, void (*visit)(void *context, void *slot), void *context)
+void pool_each(const struct pool *pool, size_t offset, void (*visit)(void *context, void *at),
+               void *context)
 {
     for (struct chunk *chunk = pool->chunks; chunk; chunk = chunk->next) {
         char *const end = chunk == pool->chunks
                               ? pool->fresh
                               : chunk->slots + slot_count(pool, chunk) * pool->slot_bytes;
         for (char *slot = chunk->slots; slot < end; slot += pool->slot_bytes)
-            visit(context, slot);
+            visit(context, slot + offset);
     }
 }
 

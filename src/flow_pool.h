@@ -84,8 +84,9 @@ static inline bool pool_has_slot(const struct pool *pool)
 
 void pool_give(struct pool *pool, void *slot);
 
-/* Calls `visit` for every slot that was ever taken. */
-void pool_each(const struct pool *pool, void (*visit)(void *context, void *slot), void *context);
+/* Calls `visit` for what lies `offset` bytes into every slot that was ever taken. */
+void pool_each(const struct pool *pool, size_t offset, void (*visit)(void *context, void *at),
+               void *context);
 
 /* Forgets all slots. Chunks from regions are freed by arena_clear(), after this. */
 void pool_clear(struct pool *pool);

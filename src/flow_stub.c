@@ -224,23 +224,11 @@ void stub_prefetch_second(const struct stub_table *table, unsigned hash)
         prefetch_stub(first->next);
 }
 
-struct visitor {
-    void (*visit)(void *context, struct flow *flow);
-    void *context;
-};
-
-static void visit_slot(void *context, void *slot)
-{
-    const struct visitor *visitor = context;
-    visitor->visit(visitor->context, &((struct flow_stub *)slot)->flow);
-}
-
-void stubs_each(const struct stub_table *table, void (*visit)(void *context, struct flow *flow),
+void stubs_each(const struct stub_table *table, void (*visit)(void *context, void *flow),
                 void *context)
 {
-    struct visitor visitor = { visit, context };
     for (size_t i = 0; i < STUB_POOLS; i++)
-        pool_each(&table->pools[i], visit_slot, &visitor);
+        pool_each(&table->pools[i], offsetof(struct flow_stub, flow), visit, context);
 }
 
 size_t stubs_memory_bytes(const struct stub_table *table)

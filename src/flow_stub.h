@@ -78,7 +78,7 @@ void stub_prefetch_first(const struct stub_table *table, unsigned hash);
 void stub_prefetch_second(const struct stub_table *table, unsigned hash);
 
 /* Calls `visit` for every stub, and for what once was one, in form FLOW_EMPTY. */
-void stubs_each(const struct stub_table *table, void (*visit)(void *context, struct flow *flow),
+void stubs_each(const struct stub_table *table, void (*visit)(void *context, void *flow),
                 void *context);
 
 size_t stubs_memory_bytes(const struct stub_table *table);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { SLOT_BYTES = 448, HEAP_BYTES = 4 * 1024 * 1024 };
+enum { SLOT_BYTES = 448, HEAP_BYTES = 512 * 1024 };
 
 static struct budget all;
 static struct arena arena;
@@ -56,7 +56,7 @@ static void each_is_visited_once(size_t count)
     size_t visited = 0;
 
     memset(seen, 0, sizeof(seen));
-    pool_each(&pool, see, &visited);
+    pool_each(&pool, 0, see, &visited);
     ck_assert_uint_eq(visited, count);
     for (size_t i = 0; i < count; i++)
         ck_assert_uint_eq(seen[i], 1);
@@ -120,10 +120,10 @@ START_TEST(several_pools_share_an_arena)
         if (count % 4 == 0 && !pool_take(&pool))
             break;
     }
-    pool_each(&pool, see_any, &visited);
+    pool_each(&pool, 0, see_any, &visited);
     ck_assert_uint_eq(visited, count / 4);
     visited = 0;
-    pool_each(&other, see_any, &visited);
+    pool_each(&other, 0, see_any, &visited);
     ck_assert_uint_eq(visited, count);
     ck_assert_uint_le(all.taken, MOST);
     ck_assert_uint_ge(all.taken, pool.bytes + other.bytes + count * BESIDE_BYTES);

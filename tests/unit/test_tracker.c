@@ -465,14 +465,21 @@ START_TEST(max_memory_is_held_against_a_flood_of_syns)
 }
 END_TEST
 
-/* A flood of spoofed SYNs takes nothing from what was open before it, or opens during it. */
-START_TEST(a_flood_under_max_memory_costs_no_open_connection)
+static struct run run_under(size_t limit)
 {
     struct run run = run_with_defaults();
 
-    run.options.max_memory_bytes = 2 << 20;
+    run.options.max_memory_bytes = limit;
     run.now = FW_SECOND;
     run.tracker = fw_tracker_create(&run.options, &no_hooks, NULL);
+    return run;
+}
+
+/* A flood of spoofed SYNs takes nothing from what was open before it, or opens during it. */
+START_TEST(a_flood_under_max_memory_costs_no_open_connection)
+{
+    struct run run = run_under(2 << 20);
+
     opens(&run, 1);
     for (unsigned n = 100; n < 60000; n++) {
         sends(&run, n, FW_CLIENT, FW_SYN, 0, 0);
@@ -490,11 +497,8 @@ END_TEST
 START_TEST(what_is_closed_outlives_its_timer_in_full_memory)
 {
     enum { CLOSED = 3000, OPEN = 20000 };
-    struct run run = run_with_defaults();
+    struct run run = run_under(12 << 20);
 
-    run.options.max_memory_bytes = 12 << 20;
-    run.now = FW_SECOND;
-    run.tracker = fw_tracker_create(&run.options, &no_hooks, NULL);
     for (unsigned n = 1; n <= CLOSED; n++) {
         opens(&run, n);
         closes(&run, n);
@@ -513,11 +517,8 @@ END_TEST
 /* Any SYN takes the place of any other. */
 START_TEST(a_syn_of_ipv6_takes_the_place_of_one_of_ipv4)
 {
-    struct run run = run_with_defaults();
+    struct run run = run_under(2 << 20);
 
-    run.options.max_memory_bytes = 2 << 20;
-    run.now = FW_SECOND;
-    run.tracker = fw_tracker_create(&run.options, &no_hooks, NULL);
     for (unsigned n = 1; n < 30000; n++)
         sends(&run, n, FW_CLIENT, FW_SYN, 0, 0);
     const struct fw_tracker_counts before = counts_of(&run);
