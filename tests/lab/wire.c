@@ -77,13 +77,19 @@ static void collect_unasked(struct lab *lab)
     wire_collect(lab, BY_TIMER, "a timer of its kernel ran out; no packet says so");
 }
 
-/* Waits up to MS for either kernel to send.  Returns false if neither did. */
-static bool await(struct lab *lab, int ms)
+/* Waits up to MS for either kernel to send. */
+static bool has_sent(const struct lab *lab, int ms)
 {
     struct pollfd fds[2] = { { lab->kernels[CLIENT].tun_fd, POLLIN, 0 },
                              { lab->kernels[SERVER].tun_fd, POLLIN, 0 } };
+    return poll(fds, 2, ms) > 0;
+}
+
+/* Waits up to MS for either kernel to send.  Returns false if neither did. */
+static bool await(struct lab *lab, int ms)
+{
     const int before = lab->flight_count;
-    poll(fds, 2, ms);
+    has_sent(lab, ms);
     collect_unasked(lab);
     return lab->flight_count > before;
 }
@@ -137,9 +143,11 @@ static void tap(struct lab *lab, struct frame *frame)
 static void deliver(struct lab *lab, struct frame *frame)
 {
     const int fd = lab->kernels[other(frame->from)].tun_fd;
+    collect_unasked(lab);
     if (lab->late_ms)
         poll(NULL, 0, lab->late_ms);
-    collect_unasked(lab); /* sent before, however long this process had to wait for its turn */
+    while (has_sent(lab, 0)) /* while the kernels were asked, or this process waited for its turn */
+        collect_unasked(lab);
     truth_arriving(frame);
     if (write(fd, frame->bytes, frame->size) != (ssize_t)frame->size)
         perror("lab: writing to the TUN device");
