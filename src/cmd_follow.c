@@ -487,7 +487,7 @@ static void tell_figures(const struct run_result *result, int64_t elapsed_ns)
     complain(
         NULL,
         "%llu packets in %.3f s (%.0f a second); %llu segments, %llu transitions; at most %llu "
-        "connections at once, %llu in one bucket, %.1f MiB",
+        "connections at once, %llu steps to one, %.1f MiB",
         (unsigned long long)result->summary.packets, seconds,
         (double)result->summary.packets / seconds, (unsigned long long)counts->segments,
         (unsigned long long)counts->transitions, (unsigned long long)counts->live_peak,

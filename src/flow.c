@@ -19,7 +19,8 @@ struct shard {
     struct flow_live *flows; /* uthash */
     const UT_hash_bucket *buckets;
     unsigned bucket_mask;
-    uint32_t moves; /* how often a flow of its hashes, or a stub, went or changed its form */
+    uint32_t
+        changes; /* how often a flow of its hashes, live or a stub, came, went or changed form */
 };
 
 struct flow_listener {
@@ -36,7 +37,6 @@ struct flow_table {
     struct shard shards[FLOW_SHARDS];
     struct stub_table stubs;
     size_t count;
-    uint32_t adds;
     unsigned bucket_peak;
     struct arena arena; /* of all pools */
     struct pool live;
@@ -87,7 +87,7 @@ struct flow_table *flow_table_create(const struct flow_table_options *options)
 
 void flow_expect(struct flow_table *table, uint64_t count)
 {
-    if (table->adds == 0)
+    if (table->count == 0)
         stubs_expect(&table->stubs, count);
 }
 
@@ -180,7 +180,7 @@ void flow_prefetch_removal(const struct flow_table *table, const struct flow *fl
         flow_prefetch(flow->newer);
     flow_prefetch_content(flow);
     if (flow->form != FLOW_WHOLE) {
-        stub_prefetch_head(&table->stubs, flow->hash);
+        stub_prefetch_line(&table->stubs, flow->hash);
         return;
     }
     __builtin_prefetch(bucket_of(table, flow->hash), 1);
@@ -246,7 +246,7 @@ static void prefetch_found(const struct flow_table *table, const struct flow *fl
         prefetch_neighbours(flow);
     if (flow->closes && flow->form == FLOW_WHOLE) {
         prefetch_unhashing(flow);
-        stub_prefetch_head(&table->stubs, flow->hash);
+        stub_prefetch_line(&table->stubs, flow->hash);
     }
 }
 
@@ -260,20 +260,19 @@ static const struct UT_hash_table *hashed_of(const struct flow_table *table, uns
 /* The steps to a stub that will be live, and to what makes it so. */
 static void prefetch_stub_1(const struct flow_table *table, unsigned hash)
 {
-    stub_prefetch_head(&table->stubs, hash);
+    stub_prefetch_line(&table->stubs, hash);
     __builtin_prefetch(table->shards[flow_shard_of(hash)].flows);
 }
 
 static void prefetch_stub_2(const struct flow_table *table, unsigned hash)
 {
-    stub_prefetch_first(&table->stubs, hash);
+    stub_prefetch(&table->stubs, hash);
     __builtin_prefetch(hashed_of(table, hash));
 }
 
 static void prefetch_stub_3(const struct flow_table *table, unsigned hash)
 {
     const struct UT_hash_table *hashed = hashed_of(table, hash);
-    stub_prefetch_second(&table->stubs, hash);
     __builtin_prefetch(hashed ? hashed->tail : NULL, 1);
 }
 
@@ -300,13 +299,13 @@ static void find_stubs(const struct flow_table *table, const struct fw_segment *
 /* Cache misses are what tracking costs: those of a batch are asked for together, each step of the
  * way to a connection for all segments before the next step. */
 void flow_look_up(const struct flow_table *table, const struct fw_segment *segments,
-                  struct flow_lookup *lookups, struct flow_then *then, size_t count)
+                  struct flow_lookup *lookups, uint32_t *changes, size_t count)
 {
     uint16_t missing[FLOW_LOOKUPS_MOST];
     size_t missing_count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct shard *shard = &table->shards[flow_shard_of(lookups[i].hash)];
-        then[i] = (struct flow_then){ table->adds, shard->moves };
+        changes[i] = shard->changes;
         lookups[i].bucket = &shard->buckets[lookups[i].hash & shard->bucket_mask];
         __builtin_prefetch(lookups[i].bucket);
         if (lookups[i].syn)
@@ -456,26 +455,24 @@ struct flow *flow_find(const struct flow_table *table, const struct fw_segment *
     return live ? live : stub_find(&table->stubs, segment, hash);
 }
 
-static void note_move(struct flow_table *table, unsigned hash)
+static void note_change(struct flow_table *table, unsigned hash)
 {
-    table->shards[flow_shard_of(hash)].moves++;
+    table->shards[flow_shard_of(hash)].changes++;
 }
 
 /* The memory of a flow that went, or moved, is given to others of its form only. */
-bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup,
-                 const struct flow_then *then, const struct fw_segment *segment)
+bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup, uint32_t changes,
+                 const struct fw_segment *segment)
 {
     const struct flow *flow = lookup->flow;
-    if (!flow)
-        return table->adds == then->adds;
-    return table->shards[flow_shard_of(lookup->hash)].moves == then->moves ||
-           (flow->form != FLOW_EMPTY && flow->hash == lookup->hash &&
+    return table->shards[flow_shard_of(lookup->hash)].changes == changes ||
+           (flow && flow->form != FLOW_EMPTY && flow->hash == lookup->hash &&
             flow_key_is_of(&flow->key, segment));
 }
 
 unsigned flow_bucket_peak(const struct flow_table *table)
 {
-    const unsigned of_stubs = table->stubs.bucket_peak;
+    const unsigned of_stubs = table->stubs.lines_peak;
     return table->bucket_peak > of_stubs ? table->bucket_peak : of_stubs;
 }
 
@@ -548,12 +545,10 @@ static void remove_live(struct flow_table *table, struct flow *flow)
 static struct flow *take_stub(struct flow_table *table, unsigned hash, enum flow_form form,
                               uint8_t family, size_t content_bytes)
 {
-    struct flow *stub = stub_take(&table->stubs, family, content_bytes);
+    struct flow *stub = stub_take(&table->stubs, hash, family, content_bytes);
     table->refused = FLOW_NO_STUB;
-    if (!stub)
-        return NULL;
-    stub->hash = hash;
-    stub->form = form;
+    if (stub)
+        stub->form = form;
     return stub;
 }
 
@@ -563,7 +558,7 @@ static struct flow *add_to_queue(struct flow_table *table, struct flow *flow, en
     if (!flow)
         return NULL;
     table->count++;
-    table->adds++;
+    note_change(table, flow->hash);
     link_newest(table, flow, queue, now);
     return flow;
 }
@@ -600,7 +595,7 @@ enum flow_refusal flow_refused(const struct flow_table *table)
 void flow_remove(struct flow_table *table, struct flow *flow)
 {
     unlink_queue(table, flow);
-    note_move(table, flow->hash);
+    note_change(table, flow->hash);
     if (flow->form == FLOW_WHOLE)
         remove_live(table, flow);
     else
@@ -632,7 +627,7 @@ void flow_clear(struct flow_table *table)
         struct shard *shard = &table->shards[i];
         HASH_CLEAR(hh, shard->flows);
         update_shard(shard);
-        shard->moves++;
+        shard->changes++;
     }
     memset(table->queues, 0, sizeof(table->queues));
     pool_clear(&table->live);
@@ -645,7 +640,7 @@ static void succeed(struct flow_table *table, const struct flow *flow, struct fl
 {
     to->client_is_low = flow->client_is_low;
     move_in_queue(table, flow, to);
-    note_move(table, flow->hash);
+    note_change(table, flow->hash);
 }
 
 struct flow *flow_expand(struct flow_table *table, struct flow *flow, fw_time since,

@@ -201,15 +201,10 @@ void flow_prepare(struct flow_table *table, const struct fw_segment *segments, s
 
 enum { FLOW_LOOKUPS_MOST = 64 };
 
-/* How often flows were added to the table, and moved in the shard of the looked up, when it was. */
-struct flow_then {
-    uint32_t adds, moves;
-};
-
 /* Finds a batch of flows, FLOW_LOOKUPS_MOST at most, and asks for the memory that taking the
- * segments will touch. */
+ * segments will touch. `changes`: for flow_stands(). */
 void flow_look_up(const struct flow_table *table, const struct fw_segment *segments,
-                  struct flow_lookup *lookups, struct flow_then *then, size_t count);
+                  struct flow_lookup *lookups, uint32_t *changes, size_t count);
 
 /* uthash's hash value of a segment's key, for find and add. */
 unsigned flow_hash(const struct flow_table *table, const struct fw_segment *segment);
@@ -226,10 +221,10 @@ struct flow *flow_find(const struct flow_table *table, const struct fw_segment *
 
 /* Whether what a look-up of a batch found, a flow or none, still stands. A flow that changes its
  * form moves. */
-bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup,
-                 const struct flow_then *then, const struct fw_segment *segment);
+bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup, uint32_t changes,
+                 const struct fw_segment *segment);
 
-/* The most that ever shared a bucket. */
+/* How far a search ever went: live flows in one bucket, or lines of stubs. */
 unsigned flow_bucket_peak(const struct flow_table *table);
 
 /* Adds the flow of a segment, with a body that is yet to be filled, in queue FLOW_OPEN at `now`.

@@ -3,14 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct flow_stub *stub_of(const struct flow *flow)
-{
-    return (struct flow_stub *)((char *)flow - offsetof(struct flow_stub, flow));
-}
-
 static size_t bytes_of(size_t key_bytes, size_t content_bytes)
 {
-    return offsetof(struct flow_stub, flow.key) + key_bytes + content_bytes;
+    return offsetof(struct flow, key) + key_bytes + content_bytes;
 }
 
 static size_t pool_of(size_t bytes)
@@ -18,77 +13,179 @@ static size_t pool_of(size_t bytes)
     return (bytes - 1) / STUB_STEP;
 }
 
-/* ---------------------------------------------------------------------------------------- heads */
+/* ---------------------------------------------------------------------------------------- lines */
 
-/* Chains are of one, or of two just before a shard grows. Beside a stub's slot there may be two
- * heads: one half of them is not used after it has grown. */
-enum { HEADS_EACH = 2 };
+_Static_assert(sizeof(struct stub_line) == 64, "struct stub_line is a line of the cache");
 
-static void empty_heads(struct stub_shard *shard)
+/* A shard grows when it is nearly full, to twice its lines. */
+enum {
+    FULL_OF_16 = 10,
+    BYTES_BESIDE = 2 * 16 * sizeof(struct stub_line) / FULL_OF_16 / STUBS_A_LINE
+};
+
+static bool is_nearly_full(uint64_t count, uint64_t lines)
 {
-    shard->heads = &shard->first_head;
-    shard->mask = 0;
-    shard->first_head = NULL;
-    shard->is_part = false;
+    return count * 16 > lines * STUBS_A_LINE * FULL_OF_16;
 }
 
-static void free_heads(struct stub_shard *shard)
+static uint8_t tag_of(unsigned hash)
 {
-    if (shard->heads != &shard->first_head && !shard->is_part)
-        free(shard->heads);
+    return (uint8_t)(hash | 0x80);
+}
+
+static struct stub_line *line_of(const struct stub_shard *shard, uint32_t spread)
+{
+    return &shard->lines[(uint64_t)spread * shard->line_count >> 32];
+}
+
+/* By the hash's upper bits, but for those of the shard; the tag is of the lowest. */
+static struct stub_line *home_of(const struct stub_shard *shard, unsigned hash)
+{
+    return line_of(shard, (uint32_t)hash << FLOW_SHARD_BITS);
+}
+
+/* The lines where a stub may be: its home, another that is as good as any, and from there one after
+ * the other, so that full lines do not come to stand in rows. */
+struct way {
+    struct stub_line *line;
+    uint32_t steps;
+};
+
+static struct way way_from(struct stub_line *home)
+{
+    return (struct way){ home, 0 };
+}
+
+static void go_on(const struct stub_shard *shard, unsigned hash, struct way *way)
+{
+    const uint32_t spread = 0x9e3779b1; /* odd: a product with it has the hash's every bit */
+    if (way->steps++ == 0)
+        way->line = line_of(shard, (uint32_t)hash * spread);
+    else if (++way->line == shard->lines + shard->line_count)
+        way->line = shard->lines;
+}
+
+static unsigned find_tag(const struct stub_line *line, uint8_t tag)
+{
+    unsigned found = 0; /* bits */
+    for (unsigned i = 0; i < STUBS_A_LINE; i++)
+        found |= (unsigned)(line->tags[i] == tag) << i;
+    return found;
+}
+
+static unsigned pop(unsigned *bits)
+{
+    const unsigned lowest = (unsigned)__builtin_ctz(*bits);
+    *bits &= *bits - 1;
+    return lowest;
+}
+
+/* There is room. Returns to how many lines it came. */
+static unsigned put(struct stub_shard *shard, struct flow *stub)
+{
+    struct way way = way_from(home_of(shard, stub->hash));
+    unsigned free;
+    for (; !(free = find_tag(way.line, 0)); go_on(shard, stub->hash, &way))
+        if (way.line->beyond < STUBS_BEYOND_MOST)
+            way.line->beyond++;
+    const unsigned at = pop(&free);
+    way.line->tags[at] = tag_of(stub->hash);
+    way.line->stubs[at] = stub;
+    return way.steps + 1;
+}
+
+static bool take_from(struct stub_line *line, const struct flow *stub)
+{
+    for (unsigned found = find_tag(line, tag_of(stub->hash)); found > 0;) {
+        const unsigned at = pop(&found);
+        if (line->stubs[at] != stub)
+            continue;
+        line->tags[at] = 0;
+        return true;
+    }
+    return false;
+}
+
+/* It is there. */
+static void take_out(struct stub_shard *shard, const struct flow *stub)
+{
+    struct way way = way_from(home_of(shard, stub->hash));
+    for (; !take_from(way.line, stub); go_on(shard, stub->hash, &way))
+        if (way.line->beyond < STUBS_BEYOND_MOST)
+            way.line->beyond--;
+}
+
+static void empty_lines(struct stub_table *table, size_t i)
+{
+    table->shards[i] = (struct stub_shard){ .lines = &table->first[i], .line_count = 1 };
+    table->first[i] = (struct stub_line){ 0 };
+}
+
+/* Not the first, and none of those made ahead. */
+static bool has_own_lines(const struct stub_table *table, size_t i)
+{
+    const struct stub_line *lines = table->shards[i].lines;
+    return lines != &table->first[i] &&
+           (uintptr_t)lines - (uintptr_t)table->many >= table->many_bytes;
+}
+
+static void free_lines(struct stub_table *table, size_t i)
+{
+    if (has_own_lines(table, i))
+        free(table->shards[i].lines);
 }
 
 void stubs_expect(struct stub_table *table, uint64_t count)
 {
     enum { MOST_LOG2 = 16, LEAST_SHARE = 16 };
-    const size_t most = table->all->most;
-    size_t heads = 1; /* of a shard */
-    while (heads < (size_t)1 << MOST_LOG2 && FLOW_SHARDS * heads * 2 <= count + count / 4 &&
-           (most == 0 || FLOW_SHARDS * heads * 2 * sizeof(*table->many) < most / LEAST_SHARE))
-        heads *= 2;
-    const size_t bytes = FLOW_SHARDS * heads * sizeof(*table->many);
+    const size_t most = table->all->most, line_bytes = FLOW_SHARDS * sizeof(*table->many);
+    size_t lines = 1; /* of a shard */
+    while (lines < (size_t)1 << MOST_LOG2 && is_nearly_full(count, FLOW_SHARDS * lines))
+        lines += lines / 8 + 1;
+    if (most > 0 && lines > most / LEAST_SHARE / line_bytes)
+        lines = most / LEAST_SHARE / line_bytes;
+    const size_t bytes = lines * line_bytes;
     if (table->many || bytes < HUGE_BYTES || !(table->many = huge_alloc(bytes)))
         return;
     table->many_bytes = bytes;
     budget_take(table->all, bytes, true);
     for (size_t i = 0; i < FLOW_SHARDS; i++) {
-        table->shards[i].heads = table->many + i * heads;
-        table->shards[i].mask = (unsigned)heads - 1;
-        table->shards[i].is_part = true;
+        free_lines(table, i);
+        table->shards[i].lines = table->many + i * lines;
+        table->shards[i].line_count = (uint32_t)lines;
     }
 }
 
-static struct flow_stub **head_in(const struct stub_shard *shard, unsigned hash)
+/* Without memory ways become longer. */
+static void grow(struct stub_table *table, size_t i)
 {
-    return &shard->heads[hash & shard->mask];
-}
-
-static struct flow_stub **head_of(const struct stub_table *table, unsigned hash)
-{
-    return head_in(&table->shards[flow_shard_of(hash)], hash);
-}
-
-/* Without memory chains become longer. */
-static void grow(struct stub_shard *shard)
-{
-    const size_t heads = (size_t)shard->mask + 1;
-    struct stub_shard grown = *shard;
-    grown.heads = calloc(2 * heads, sizeof(*grown.heads));
-    if (!grown.heads)
+    enum { AHEAD = 4 };
+    struct stub_shard *shard = &table->shards[i];
+    struct stub_shard grown = { .line_count = 2 * shard->line_count, .count = shard->count };
+    grown.lines = aligned_alloc(sizeof(*grown.lines), grown.line_count * sizeof(*grown.lines));
+    if (!grown.lines)
         return;
-    grown.mask = (unsigned)(2 * heads - 1);
-    grown.is_part = false;
-    for (size_t i = 0; i < heads; i++) {
-        struct flow_stub *next;
-        for (struct flow_stub *stub = shard->heads[i]; stub; stub = next) {
-            struct flow_stub **head = head_in(&grown, stub->flow.hash);
-            next = stub->next;
-            stub->next = *head;
-            *head = stub;
-        }
+    memset(grown.lines, 0, grown.line_count * sizeof(*grown.lines));
+    for (uint32_t done = 0; done < shard->line_count; done++) {
+        const struct stub_line *line = &shard->lines[done];
+        if (done + AHEAD < shard->line_count)
+            for (unsigned at = 0; at < STUBS_A_LINE; at++)
+                if (line[AHEAD].tags[at])
+                    __builtin_prefetch(&line[AHEAD].stubs[at]->hash);
+        for (unsigned at = 0; at < STUBS_A_LINE; at++)
+            if (line->tags[at])
+                put(&grown, line->stubs[at]);
     }
-    free_heads(shard);
+    free_lines(table, i);
     *shard = grown;
+}
+
+static bool has_room(struct stub_table *table, size_t i)
+{
+    const struct stub_shard *shard = &table->shards[i];
+    if (is_nearly_full(shard->count + 1, shard->line_count))
+        grow(table, i);
+    return shard->count < shard->line_count * STUBS_A_LINE;
 }
 
 /* ---------------------------------------------------------------------------------------- stubs */
@@ -99,19 +196,16 @@ void stubs_init(struct stub_table *table, struct arena *arena, struct budget *al
     table->all = all;
     table->budget = (struct budget){ .whole = all, .most = all->most / 4 * 3 };
     for (size_t i = 0; i < STUB_POOLS; i++)
-        pool_init(&table->pools[i], arena, &table->budget, (i + 1) * STUB_STEP,
-                  HEADS_EACH * sizeof(*table->many));
+        pool_init(&table->pools[i], arena, &table->budget, (i + 1) * STUB_STEP, BYTES_BESIDE);
     for (size_t i = 0; i < FLOW_SHARDS; i++)
-        empty_heads(&table->shards[i]);
+        empty_lines(table, i);
 }
 
 void stubs_end_lookups(struct stub_table *table)
 {
     for (size_t i = 0; i < FLOW_SHARDS; i++) {
-        struct stub_shard *shard = &table->shards[i];
-        free_heads(shard);
-        empty_heads(shard);
-        shard->count = 0;
+        free_lines(table, i);
+        empty_lines(table, i);
     }
     huge_free(table->many, table->many_bytes);
     budget_give(table->all, table->many_bytes);
@@ -136,99 +230,87 @@ static size_t least_pool(const struct stub_table *table)
 }
 
 /* From its own pool, or a larger one that need not grow for it. */
-struct flow *stub_take(struct stub_table *table, uint8_t family, size_t content_bytes)
+struct flow *stub_take(struct stub_table *table, unsigned hash, uint8_t family,
+                       size_t content_bytes)
 {
     const size_t least = least_pool(table);
     size_t pool = pool_of(bytes_of(flow_key_bytes(family), content_bytes));
+    if (!has_room(table, flow_shard_of(hash)))
+        return NULL;
     if (pool < least)
         pool = least;
-    struct flow_stub *stub = pool_take(&table->pools[pool]);
+    struct flow *stub = pool_take(&table->pools[pool]);
     while (!stub && ++pool < STUB_POOLS)
         if (pool_has_slot(&table->pools[pool]))
             stub = pool_take(&table->pools[pool]);
     if (!stub)
         return NULL;
-    stub->flow.pool = (uint8_t)pool;
-    stub->flow.content_bytes = (uint16_t)content_bytes;
-    stub->flow.closes = stub->flow.timed = false;
-    return &stub->flow;
+    stub->hash = hash;
+    stub->pool = (uint8_t)pool;
+    stub->content_bytes = (uint16_t)content_bytes;
+    stub->closes = stub->timed = false;
+    return stub;
 }
 
-/* Only where a look-up has just been: to others the way is long. */
-static void watch(struct stub_table *table, const struct flow_stub *stub)
+void stub_link(struct stub_table *table, struct flow *stub)
 {
-    unsigned sharing = 0;
-    for (; stub; stub = stub->next)
-        sharing++;
-    if (sharing > table->bucket_peak)
-        table->bucket_peak = sharing;
+    struct stub_shard *shard = &table->shards[flow_shard_of(stub->hash)];
+    shard->count++;
+    const unsigned lines = put(shard, stub);
+    if (lines > table->lines_peak)
+        table->lines_peak = lines;
 }
 
-void stub_link(struct stub_table *table, struct flow *flow)
+void stub_remove(struct stub_table *table, struct flow *stub)
 {
-    struct stub_shard *shard = &table->shards[flow_shard_of(flow->hash)];
-    if (shard->count++ > shard->mask)
-        grow(shard);
-    struct flow_stub *stub = stub_of(flow), **head = head_in(shard, flow->hash);
-    stub->next = *head;
-    *head = stub;
-    if (flow->form == FLOW_LONE_SYN)
-        watch(table, stub);
-}
-
-void stub_remove(struct stub_table *table, struct flow *flow)
-{
-    struct stub_shard *shard = &table->shards[flow_shard_of(flow->hash)];
-    struct flow_stub *stub = stub_of(flow), **at = head_in(shard, flow->hash);
-    while (*at && *at != stub)
-        at = &(*at)->next;
-    if (*at) { /* else look-ups have ended */
-        *at = stub->next;
+    struct stub_shard *shard = &table->shards[flow_shard_of(stub->hash)];
+    if (shard->count > 0) { /* else look-ups have ended */
+        take_out(shard, stub);
         shard->count--;
     }
-    flow->form = FLOW_EMPTY;
-    pool_give(&table->pools[flow->pool], stub);
+    stub->form = FLOW_EMPTY;
+    pool_give(&table->pools[stub->pool], stub);
 }
 
 struct flow *stub_find(const struct stub_table *table, const struct fw_segment *segment,
                        unsigned hash)
 {
-    for (struct flow_stub *stub = *head_of(table, hash); stub; stub = stub->next)
-        if (stub->flow.hash == hash && flow_key_is_of(&stub->flow.key, segment))
-            return &stub->flow;
+    const struct stub_shard *shard = &table->shards[flow_shard_of(hash)];
+    struct way way = way_from(home_of(shard, hash));
+    for (; way.steps <= shard->line_count; go_on(shard, hash, &way)) {
+        for (unsigned found = find_tag(way.line, tag_of(hash)); found > 0;) {
+            struct flow *stub = way.line->stubs[pop(&found)];
+            if (stub->hash == hash && flow_key_is_of(&stub->key, segment))
+                return stub;
+        }
+        if (way.line->beyond == 0)
+            break;
+    }
     return NULL;
 }
 
-void stub_prefetch_head(const struct stub_table *table, unsigned hash)
+void stub_prefetch_line(const struct stub_table *table, unsigned hash)
 {
-    __builtin_prefetch(head_of(table, hash), 1);
+    __builtin_prefetch(home_of(&table->shards[flow_shard_of(hash)], hash), 1);
 }
 
-static void prefetch_stub(const struct flow_stub *stub)
+void stub_prefetch(const struct stub_table *table, unsigned hash)
 {
-    __builtin_prefetch(stub, 1);
-    __builtin_prefetch((const char *)stub + 64, 1);
-}
-
-void stub_prefetch_first(const struct stub_table *table, unsigned hash)
-{
-    const struct flow_stub *first = *head_of(table, hash);
-    if (first)
-        prefetch_stub(first);
-}
-
-void stub_prefetch_second(const struct stub_table *table, unsigned hash)
-{
-    const struct flow_stub *first = *head_of(table, hash);
-    if (first && first->flow.hash != hash && first->next)
-        prefetch_stub(first->next);
+    const struct stub_shard *shard = &table->shards[flow_shard_of(hash)];
+    struct way way = way_from(home_of(shard, hash));
+    for (unsigned found = find_tag(way.line, tag_of(hash)); found > 0;)
+        flow_prefetch(way.line->stubs[pop(&found)]);
+    if (way.line->beyond == 0)
+        return;
+    go_on(shard, hash, &way);
+    __builtin_prefetch(way.line, 1);
 }
 
 void stubs_each(const struct stub_table *table, void (*visit)(void *context, void *flow),
                 void *context)
 {
     for (size_t i = 0; i < STUB_POOLS; i++)
-        pool_each(&table->pools[i], offsetof(struct flow_stub, flow), visit, context);
+        pool_each(&table->pools[i], 0, visit, context);
 }
 
 size_t stubs_memory_bytes(const struct stub_table *table)
@@ -237,7 +319,7 @@ size_t stubs_memory_bytes(const struct stub_table *table)
     for (size_t i = 0; i < STUB_POOLS; i++)
         bytes += table->pools[i].bytes;
     for (size_t i = 0; i < FLOW_SHARDS; i++)
-        if (table->shards[i].mask > 0 && !table->shards[i].is_part)
-            bytes += ((size_t)table->shards[i].mask + 1) * sizeof(*table->many);
+        if (has_own_lines(table, i))
+            bytes += table->shards[i].line_count * sizeof(*table->many);
     return bytes;
 }

@@ -166,7 +166,8 @@ static void put_all(FILE *file, const struct metrics_facts *facts)
     one(file, "finwait_tracker_memory_limit_bytes", "gauge",
         "Memory that they may take at most; 0: no limit.", facts->max_memory_bytes);
     one(file, "finwait_tracker_bucket_peak", "gauge",
-        "Connections that ever shared a bucket of the hash table, at most.", tracker->bucket_peak);
+        "Most steps of a search in the hash tables: in a bucket, or lines of seven.",
+        tracker->bucket_peak);
     one(file, "finwait_connections_limit", "gauge",
         "Connections that are followed at most; 0: no limit.", facts->max_connections);
 }

@@ -1086,8 +1086,8 @@ static inline void prefetch_segment(const struct fw_segment *segment,
 static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segments,
                       struct flow_lookup *taken, size_t count, size_t left)
 {
-    struct flow_then then[BATCH];
-    flow_look_up(tracker->flows, segments, taken, then, count);
+    uint32_t changes[BATCH];
+    flow_look_up(tracker->flows, segments, taken, changes, count);
     for (size_t i = 0; i < count; i++) {
         const struct fw_segment *segment = &segments[i];
         if (i + SEGMENTS_AHEAD < left)
@@ -1102,7 +1102,7 @@ static int take_batch(struct fw_tracker *tracker, const struct fw_segment *segme
         tracker->last_time = segment->time;
         fw_tracker_advance(tracker, segment->time);
         struct flow *flow = taken[i].flow;
-        if (!flow_stands(tracker->flows, &taken[i], &then[i], segment))
+        if (!flow_stands(tracker->flows, &taken[i], changes[i], segment))
             flow = flow_find(tracker->flows, segment, taken[i].hash);
         if (flow && !(flow = make_whole(tracker, flow)))
             return -ENOMEM;

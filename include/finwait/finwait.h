@@ -474,7 +474,8 @@ struct fw_tracker_counts {
     uint64_t evicted_closed, evicted_half_open, evicted_idle; /* memory cap, by what it was */
     uint64_t live;                                            /* connections held now */
     uint64_t live_peak;
-    uint64_t bucket_peak; /* the most that ever shared a bucket of the hash table */
+    uint64_t
+        bucket_peak; /* the most steps of a search in the hash tables: in a bucket, or lines of 7 */
     uint64_t memory_bytes, memory_peak_bytes;
 };
 void fw_tracker_counts(const struct fw_tracker *tracker, struct fw_tracker_counts *counts);

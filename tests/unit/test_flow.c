@@ -45,6 +45,19 @@ static struct flow *add(struct flow_table *table, unsigned n, fw_time now)
     return flow;
 }
 
+static struct flow *add_live(struct flow_table *table, unsigned n)
+{
+    return add(table, n, 0);
+}
+
+static struct flow *add_syn(struct flow_table *table, unsigned n)
+{
+    const struct fw_segment nth = nth_segment(n);
+    const struct flow_syn syn = { .id = n };
+
+    return flow_add_syn(table, &nth, flow_hash(table, &nth), 0, &syn);
+}
+
 static struct flow *find(struct flow_table *table, unsigned n)
 {
     const struct fw_segment nth = nth_segment(n);
@@ -178,7 +191,7 @@ START_TEST(a_batch_is_looked_up_as_one_by_one)
     struct flow_table *table = make_table(hash_key, false);
     struct fw_segment segments[COUNT];
     struct flow_lookup lookups[COUNT];
-    struct flow_then then[COUNT];
+    uint32_t changes[COUNT];
     struct fw_identity identity = { .server = endpoint(2, 80) };
 
     for (unsigned n = 1; n <= ADDED; n++)
@@ -194,7 +207,7 @@ START_TEST(a_batch_is_looked_up_as_one_by_one)
         }
     }
     flow_prepare(table, segments, COUNT, lookups);
-    flow_look_up(table, segments, lookups, then, COUNT);
+    flow_look_up(table, segments, lookups, changes, COUNT);
     for (unsigned i = 0; i < COUNT; i++) {
         const bool is_there = 1 + i % 30 <= ADDED;
         ck_assert_ptr_eq(lookups[i].flow, flow_find(table, &segments[i], lookups[i].hash));
@@ -347,6 +360,62 @@ START_TEST(a_table_that_expects_many_holds_them_and_is_emptied)
     for (unsigned n = 1; n <= FLOWS; n++)
         ck_assert_ptr_null(find(table, n));
     ck_assert_ptr_nonnull(add(table, 1, 0));
+    flow_table_destroy(table);
+}
+END_TEST
+
+/* As under a flood: each that comes takes the place of the oldest. `expected`: 0: it is a surprise.
+ */
+static void come_and_go(uint64_t expected)
+{
+    enum { AT_ONCE = 10000, IN_ALL = 5 * AT_ONCE };
+    struct flow_table *table = make_table(hash_key, false);
+
+    flow_expect(table, expected);
+    for (unsigned n = 1; n <= IN_ALL; n++) {
+        if (n > AT_ONCE) {
+            ck_assert_ptr_eq(flow_oldest(table, FLOW_SYN), find(table, n - AT_ONCE));
+            flow_remove(table, find(table, n - AT_ONCE));
+            ck_assert_ptr_null(find(table, n - AT_ONCE));
+        }
+        ck_assert_ptr_null(find(table, n));
+        ck_assert_ptr_nonnull(add_syn(table, n));
+        ck_assert_uint_eq(flow_id(find(table, n)), n);
+    }
+    ck_assert_uint_eq(flow_count(table), AT_ONCE);
+    for (unsigned n = IN_ALL - AT_ONCE + 1; n <= IN_ALL; n++)
+        ck_assert_uint_eq(flow_id(find(table, n)), n);
+    ck_assert_uint_le(flow_bucket_peak(table), 30);
+    flow_table_destroy(table);
+}
+
+START_TEST(stubs_are_found_however_many_come_and_go)
+{
+    come_and_go(0);
+    come_and_go(300000);
+}
+END_TEST
+
+START_TEST(whoever_knows_the_key_is_seen_and_served)
+{
+    enum { ALIKE = 700 };
+    struct flow_table *table = make_table(hash_key, false);
+    const struct flow_syn syn = { 0 };
+
+    for (unsigned n = 1; n <= ALIKE; n++) {
+        const struct fw_segment nth = nth_segment(n);
+        ck_assert_ptr_nonnull(flow_add_syn(table, &nth, 4711, 0, &syn));
+    }
+    ck_assert_uint_gt(flow_bucket_peak(table), 30);
+    for (int round = 0; round < 2; round++)
+        for (unsigned n = 1 + (unsigned)round; n <= ALIKE; n += 2) {
+            const struct fw_segment nth = nth_segment(n);
+            struct flow *flow = flow_find(table, &nth, 4711);
+            ck_assert_ptr_nonnull(flow);
+            flow_remove(table, flow);
+            ck_assert_ptr_null(flow_find(table, &nth, 4711));
+        }
+    ck_assert_uint_eq(flow_count(table), 0);
     flow_table_destroy(table);
 }
 END_TEST
@@ -537,8 +606,9 @@ END_TEST
 
 /* ------------------------------------------------------------------------- out of memory -- */
 
-/* Memory runs out at every allocation in turn: what was there stays, nothing exits. */
-static void run_out(bool interop)
+/* Memory runs out at every allocation in turn: what was there stays, nothing exits. `add_one`: what
+ * is live, or a stub. */
+static void run_out(struct flow *(*add_one)(struct flow_table *, unsigned), bool interop)
 {
     enum { FLOWS = 1500 };
 
@@ -547,7 +617,7 @@ static void run_out(bool interop)
         struct flow_table *table = make_table(hash_key, interop);
         unsigned added = 0;
         if (table)
-            while (added < FLOWS && add(table, added + 1, 0))
+            while (added < FLOWS && add_one(table, added + 1))
                 added++;
         const bool failed = allocations_have_failed();
         allocations_fail_from(0);
@@ -557,20 +627,21 @@ static void run_out(bool interop)
             for (unsigned n = 1; n <= added; n++)
                 ck_assert_ptr_nonnull(find(table, n));
             ck_assert_ptr_null(find(table, added + 1));
-            ck_assert_ptr_nonnull(add(table, added + 1, 0)); /* there is memory again */
+            ck_assert_ptr_nonnull(add_one(table, added + 1)); /* there is memory again */
         }
         flow_table_destroy(table);
         if (!failed)
             return;
-        if (interop && nth > 20)
-            nth += 97; /* each flow takes memory of its own */
+        if (nth > 40)
+            nth += interop ? 97 : 12; /* one shard grows like another */
     }
 }
 
 START_TEST(a_failed_add_leaves_the_table_as_it_was)
 {
-    run_out(false);
-    run_out(true);
+    run_out(add_live, false);
+    run_out(add_live, true);
+    run_out(add_syn, false);
 }
 END_TEST
 
@@ -618,6 +689,8 @@ int main(void)
         a_flow_begins_anew_although_its_memory_was_used,
         sorted_is_in_order_of_id_also_where_ids_lie_far_apart,
         a_table_that_expects_many_holds_them_and_is_emptied,
+        stubs_are_found_however_many_come_and_go,
+        whoever_knows_the_key_is_seen_and_served,
         a_lone_syn_is_given_back_as_it_was,
         whatever_is_packed_comes_back,
         a_folded_flow_keeps_its_id_and_its_body,
