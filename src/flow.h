@@ -159,7 +159,7 @@ struct flow_table_options {
 /* NULL without memory. */
 struct flow_table *flow_table_create(const struct flow_table_options *options);
 
-/* So many flows are likely: room for their buckets, made before the first is added. */
+/* So many flows are likely: lines for their stubs, made while there are none. */
 void flow_expect(struct flow_table *table, uint64_t count);
 void flow_table_destroy(struct flow_table *table);
 

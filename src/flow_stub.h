@@ -27,7 +27,7 @@ static inline size_t flow_shard_of(unsigned hash)
     return hash >> (32 - FLOW_SHARD_BITS);
 }
 
-/* One line of the cache, in which a look-up sees where to look, and where not. */
+/* A line of the cache, in which a look-up sees where to look, and where not. */
 enum { STUBS_A_LINE = 7 };
 struct stub_line {
     uint8_t tags[STUBS_A_LINE]; /* of their hashes; 0: free */
@@ -36,7 +36,7 @@ struct stub_line {
 };
 enum { STUBS_BEYOND_MOST = UINT8_MAX }; /* once so many, always so many */
 
-/* Open addressing: what finds no room in the line of its hash goes to the next. */
+/* Open addressing: what finds no room in its line goes to a second, then from there on. */
 struct stub_shard {
     struct stub_line *lines;
     uint32_t line_count, count;
@@ -46,10 +46,11 @@ struct stub_table {
     struct stub_shard shards[FLOW_SHARDS];
     struct stub_line first[FLOW_SHARDS]; /* of each, to begin with */
     struct pool pools[STUB_POOLS];
-    struct budget *all;
     struct budget budget;
     struct stub_line *many; /* lines of all shards, made ahead; NULL: none */
     size_t many_bytes;
+    uint32_t
+        fixed_lines; /* under a small budget: there is one shard, which never grows; 0: not so */
     unsigned lines_peak; /* to the most that one came before there was room */
 };
 

@@ -408,7 +408,7 @@ struct fw_tracker *fw_tracker_create(const struct fw_tracker_options *options,
 void fw_tracker_destroy(struct fw_tracker *tracker);
 
 /* So many connections are likely: makes room ahead, so that the table need not grow step by step.
- * Has an effect before the first segment only. */
+ * Has an effect while it holds none. */
 void fw_tracker_expect(struct fw_tracker *tracker, uint64_t connections);
 
 /* Feeds segments in capture order: FW_VERDICT_SEGMENT and FW_VERDICT_ICMP_ERROR (segment->icmp is
