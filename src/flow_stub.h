@@ -49,9 +49,8 @@ struct stub_table {
     struct budget budget;
     struct stub_line *many; /* lines of all shards, made ahead; NULL: none */
     size_t many_bytes;
-    uint32_t
-        fixed_lines; /* under a small budget: there is one shard, which never grows; 0: not so */
-    unsigned lines_peak; /* to the most that one came before there was room */
+    uint32_t fixed_lines; /* under a small budget: those of the one shard there is; 0: not so */
+    unsigned lines_peak;  /* to the most that one came before there was room */
 };
 
 void stubs_init(struct stub_table *table, struct arena *arena, struct budget *all);

@@ -110,6 +110,7 @@ class Peer:
         self.process = subprocess.Popen(["ip", "netns", "exec", namespace, "python3", "-c", REPL],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = int(self.process.stdout.readline())
+        self.watchers = []
         network.peers.append(self)
 
     def begin(self, statement):
@@ -126,8 +127,9 @@ class Peer:
         return eval(answer)  # pylint: disable=eval-used
 
     def stop(self):
-        self.process.kill()
-        self.process.communicate()
+        for process in self.process, *self.watchers:
+            process.kill()
+            process.communicate()
 
     def setting(self, name, value):
         run("ip", "netns", "exec", self.namespace, "sysctl", "-qw", f"net.ipv4.{name}={value}")
@@ -163,6 +165,7 @@ class Finwait:
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", peer.namespace, *prefix, program, "compare", "-v", "-i", interface,
              "--json", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        peer.watchers.append(self.process)
         self.first = self.process.stderr.readline()
         if program == FINWAIT:
             assert self.first.startswith("finwait: sandbox: "), \
@@ -504,7 +507,9 @@ def every_endpoint_is_as_ss_has_it():
         network.client.do("[c.close() for c in cs[:20]]")  # FIN_WAIT_2 and CLOSE_WAIT
         network.server.do("[s.close() for s in ss[40:]]")  # the other way round
         network.client.do("[c.close() for c in cs[50:]]")  # ten of them end
-        wait_for(lambda: sorted(network.server.ss().values()).count("TIME-WAIT") == 10, "TIME_WAIT")
+        settled = network.client.ss, network.server.ss
+        wait_for(lambda: all(set(states().values()) <= set(names) for states in settled), names)
+        assert "TIME-WAIT" in network.server.ss().values()
         for peer, watcher in zip((network.client, network.server), watchers):
             truth = peer.ss()
             rows = watcher.finish()
