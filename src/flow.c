@@ -19,8 +19,7 @@ struct shard {
     struct flow_live *flows; /* uthash */
     const UT_hash_bucket *buckets;
     unsigned bucket_mask;
-    uint32_t
-        changes; /* how often a flow of its hashes, live or a stub, came, went or changed form */
+    uint32_t changes; /* how often one of its hashes, live or a stub, came, went, changed form */
 };
 
 struct flow_listener {
@@ -472,7 +471,7 @@ bool flow_stands(const struct flow_table *table, const struct flow_lookup *looku
 
 unsigned flow_bucket_peak(const struct flow_table *table)
 {
-    const unsigned of_stubs = table->stubs.lines_peak;
+    const unsigned of_stubs = table->stubs.steps_peak;
     return table->bucket_peak > of_stubs ? table->bucket_peak : of_stubs;
 }
 

@@ -224,7 +224,7 @@ struct flow *flow_find(const struct flow_table *table, const struct fw_segment *
 bool flow_stands(const struct flow_table *table, const struct flow_lookup *lookup, uint32_t changes,
                  const struct fw_segment *segment);
 
-/* How far a search ever went: live flows in one bucket, or lines of stubs. */
+/* The most steps of a search: live flows in one bucket, or lines of stubs and stubs of one tag. */
 unsigned flow_bucket_peak(const struct flow_table *table);
 
 /* Adds the flow of a segment, with a body that is yet to be filled, in queue FLOW_OPEN at `now`.

@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct stub_line) == 64, "struct stub_line is a line of th
 enum {
     FULL_OF_16 = 10,
     LINE_BYTES_EACH = 16 * sizeof(struct stub_line) / FULL_OF_16 / STUBS_A_LINE,
-    BYTES_BESIDE = LINE_BYTES_EACH * 3 / 2 * 4 / 3 + 4,
+    BYTES_BESIDE = 2 * LINE_BYTES_EACH + 4,
 };
 
 static size_t shard_of(const struct stub_table *table, unsigned hash)
@@ -89,18 +89,31 @@ static unsigned pop(uint64_t *bits)
     return lowest;
 }
 
-/* There is room. Returns to how many lines it came. */
+static unsigned count_tag(const struct stub_line *line, uint8_t tag)
+{
+    unsigned count = 0;
+    for (uint64_t found = find_tag(line, tag); found > 0; pop(&found))
+        count++;
+    return count;
+}
+
+/* There is room. Returns how many steps a search for it takes: lines, and those of its tag. */
 static unsigned put(struct stub_shard *shard, struct flow *stub)
 {
+    const uint8_t tag = tag_of(stub->hash);
     struct way way = way_from(home_of(shard, stub->hash));
+    unsigned steps = 1;
     uint64_t free;
-    for (; !(free = find_tag(way.line, 0)); go_on(shard, stub->hash, &way))
+    for (; !(free = find_tag(way.line, 0)); go_on(shard, stub->hash, &way)) {
+        steps += 1 + count_tag(way.line, tag);
         if (way.line->beyond < STUBS_BEYOND_MOST)
             way.line->beyond++;
+    }
+    steps += count_tag(way.line, tag);
     const unsigned at = pop(&free);
-    way.line->tags[at] = tag_of(stub->hash);
+    way.line->tags[at] = tag;
     way.line->stubs[at] = stub;
-    return way.steps + 1;
+    return steps;
 }
 
 static bool take_from(struct stub_line *line, const struct flow *stub)
@@ -228,10 +241,10 @@ static size_t least_pool(const struct stub_table *table)
  * with few stubs each one would in time grow as large as the fullest ever was. */
 static void fix_lines(struct stub_table *table)
 {
-    enum { STEP = 64, LEAST_BYTES = 4096, MOST_BYTES = 2 * HUGE_BYTES };
+    enum { LEAST_BYTES = 4096, MOST_BYTES = 2 * HUGE_BYTES };
     const size_t stub_bytes = (least_pool(table) + 1) * STUB_STEP + LINE_BYTES_EACH;
     const size_t lines = table->budget.most / stub_bytes * 16 / FULL_OF_16 / STUBS_A_LINE;
-    const size_t bytes = (lines + 1) * sizeof(struct stub_line) + FLOW_MALLOC_BYTES + STEP;
+    const size_t bytes = (lines + 2) * sizeof(struct stub_line) + FLOW_MALLOC_BYTES; /* aligned */
     if (bytes > MOST_BYTES || table->budget.most < bytes + LEAST_BYTES)
         return;
     table->fixed_lines = (uint32_t)lines + 1;
@@ -298,9 +311,9 @@ void stub_link(struct stub_table *table, struct flow *stub)
 {
     struct stub_shard *shard = &table->shards[shard_of(table, stub->hash)];
     shard->count++;
-    const unsigned lines = put(shard, stub);
-    if (lines > table->lines_peak)
-        table->lines_peak = lines;
+    const unsigned steps = put(shard, stub);
+    if (steps > table->steps_peak)
+        table->steps_peak = steps;
 }
 
 void stub_remove(struct stub_table *table, struct flow *stub)

@@ -50,7 +50,7 @@ struct stub_table {
     struct stub_line *many; /* lines of all shards, made ahead; NULL: none */
     size_t many_bytes;
     uint32_t fixed_lines; /* under a small budget: those of the one shard there is; 0: not so */
-    unsigned lines_peak;  /* to the most that one came before there was room */
+    unsigned steps_peak;  /* the most that a search for one took when it came */
 };
 
 void stubs_init(struct stub_table *table, struct arena *arena, struct budget *all);

@@ -166,8 +166,7 @@ static void put_all(FILE *file, const struct metrics_facts *facts)
     one(file, "finwait_tracker_memory_limit_bytes", "gauge",
         "Memory that they may take at most; 0: no limit.", facts->max_memory_bytes);
     one(file, "finwait_tracker_bucket_peak", "gauge",
-        "Most steps of a search in the hash tables: in a bucket, or lines of seven.",
-        tracker->bucket_peak);
+        "Most steps that a search in the hash tables ever took.", tracker->bucket_peak);
     one(file, "finwait_connections_limit", "gauge",
         "Connections that are followed at most; 0: no limit.", facts->max_connections);
 }

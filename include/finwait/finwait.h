@@ -474,8 +474,7 @@ struct fw_tracker_counts {
     uint64_t evicted_closed, evicted_half_open, evicted_idle; /* memory cap, by what it was */
     uint64_t live;                                            /* connections held now */
     uint64_t live_peak;
-    uint64_t
-        bucket_peak; /* the most steps of a search in the hash tables: in a bucket, or lines of 7 */
+    uint64_t bucket_peak; /* the most steps that a search in the hash tables ever took */
     uint64_t memory_bytes, memory_peak_bytes;
 };
 void fw_tracker_counts(const struct fw_tracker *tracker, struct fw_tracker_counts *counts);

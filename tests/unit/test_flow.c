@@ -408,7 +408,7 @@ static void fill_and_empty(uint64_t expected, size_t most)
         const struct fw_segment nth = nth_segment(n);
         ck_assert_ptr_eq(stub_find(&table, &nth, stubs[n]->hash), stubs[n]);
     }
-    ck_assert_uint_le(table.lines_peak, 12);
+    ck_assert_uint_le(table.steps_peak, 12);
     for (unsigned n = 1; n <= added; n++)
         stub_remove(&table, stubs[n]);
     expect_no_trace(&table);
@@ -465,8 +465,8 @@ START_TEST(whoever_knows_the_key_is_seen_and_served)
     for (unsigned n = 1; n <= ALIKE; n++) {
         const struct fw_segment nth = nth_segment(n);
         ck_assert_ptr_nonnull(flow_add_syn(table, &nth, 4711, 0, &syn));
+        ck_assert(n < 31 || flow_bucket_peak(table) > 30);
     }
-    ck_assert_uint_gt(flow_bucket_peak(table), 30);
     for (int round = 0; round < 2; round++)
         for (unsigned n = 1 + (unsigned)round; n <= ALIKE; n += 2) {
             const struct fw_segment nth = nth_segment(n);
